@@ -1,0 +1,43 @@
+"""What can go wrong, as one family: adapters translate vendor errors into these, the API into problems."""
+
+from dataclasses import dataclass
+
+
+class ServiceError(Exception):
+    """The base of every error that Vestnik raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One refused field: its dotted path (`filter.tags.0`) and what is wrong with it."""
+
+    field: str
+    message: str
+
+
+class ValidationError(ServiceError):
+    """The input is wrong; `errors` names each field. HTTP 422."""
+
+    def __init__(self, *errors: FieldError) -> None:
+        super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
+        self.errors = errors
+
+
+class NotFoundError(ServiceError):
+    """There is no such thing. HTTP 404."""
+
+
+class ConflictError(ServiceError):
+    """The present state does not allow it, or somebody else was first. HTTP 409."""
+
+
+class TransientError(ServiceError):
+    """A dependency failed in a way that passes; the same call may work later. HTTP 503; over SQS: retry."""
+
+
+class PermanentError(ServiceError):
+    """Repeating changes nothing. Over SQS: dead letter, with this as its cause."""
+
+
+class ConfigurationError(ServiceError):
+    """Settings do not parse; the message names every wrong variable."""
