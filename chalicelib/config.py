@@ -81,13 +81,9 @@ def parse(model: type[SettingsModel], environ: Mapping[str, str]) -> SettingsMod
     Raises:
         ConfigurationError: names every variable that is missing or does not parse.
     """
-    given: dict[str, Any] = {
-        name: environ[name.upper()] for name in model.model_fields if environ.get(name.upper())
-    }
+    given: dict[str, Any] = {name: environ[name.upper()] for name in model.model_fields if environ.get(name.upper())}
     try:
         return model.model_validate(given)
     except PydanticValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, issue['loc'])).upper()}: {issue['msg']}" for issue in error.errors()
-        )
+        wrong = "; ".join(f"{'.'.join(map(str, issue['loc'])).upper()}: {issue['msg']}" for issue in error.errors())
         raise ConfigurationError(f"settings do not parse: {wrong}") from error

@@ -1,0 +1,269 @@
+"""The tables, as PynamoDB models: the one place that says which attribute is stored how.
+
+Keys and their heat at 10 million clients, 5,000 messages a second (DynamoDB allows a partition 1,000 writes
+and 3,000 reads a second):
+
+- clients `id`: random; heat as written.
+- audience `part`: 32 partitions a value; 5,000 new clients a second, two units each: 313 writes a partition.
+- mailings `id`: read by each sender every 2 s; index `by_id` has one partition, for some writes a mailing.
+- segments `mailing_id`: one write per page of a segment, 10 a second.
+- messages `id`: a hash, spread evenly. `by_mailing`: 64 partitions a large mailing, 78 writes each.
+  `by_client`: as many partitions as clients. `by_due`: 32 shards a status, 157 inserts and removals each.
+- stats `mailing_id`: 64 counters and as many minute counters a mailing; 52 transactions a second over them.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from pynamodb.attributes import (
+    Attribute,
+    BooleanAttribute,
+    ListAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+)
+from pynamodb.constants import NUMBER
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
+from pynamodb.models import Model
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_SECOND = timedelta(seconds=1)
+
+
+class TimestampAttribute(Attribute[datetime]):
+    """A moment as milliseconds since 1970 (UTC): sorts as it should, and compares as a number."""
+
+    attr_type = NUMBER
+
+    def serialize(self, value: datetime) -> str:
+        """Write an aware moment; what is finer than a millisecond is cut off."""
+        return str((value - _EPOCH) // _MILLISECOND)
+
+    def deserialize(self, value: str) -> datetime:
+        """Read a moment back, in UTC."""
+        return _EPOCH + int(value) * _MILLISECOND
+
+
+class ExpiryAttribute(Attribute[datetime]):
+    """A moment as whole seconds since 1970: what DynamoDB's TTL reads."""
+
+    attr_type = NUMBER
+
+    def serialize(self, value: datetime) -> str:
+        """Write an aware moment, in whole seconds."""
+        return str((value - _EPOCH) // _SECOND)
+
+    def deserialize(self, value: str) -> datetime:
+        """Read a moment back, in UTC."""
+        return _EPOCH + int(value) * _SECOND
+
+
+class ClientItem(Model):
+    """A client, or (id `phone#…`) the lock that keeps its phone unique, which knows `client_id`."""
+
+    class Meta:
+        table_name = "clients"
+
+    id = UnicodeAttribute(hash_key=True)
+    client_id = UnicodeAttribute(null=True)
+    phone = UnicodeAttribute(null=True)
+    operator_code = UnicodeAttribute(null=True)
+    tag = UnicodeAttribute(null=True)
+    timezone = UnicodeAttribute(null=True)
+    created_at = TimestampAttribute(null=True)
+    updated_at = TimestampAttribute(null=True)
+    version = NumberAttribute(null=True)
+
+
+class AudienceItem(Model):
+    """The membership of a client in one part of the audience; written in the client's own transaction."""
+
+    class Meta:
+        table_name = "audience"
+
+    part = UnicodeAttribute(hash_key=True)
+    client_id = UnicodeAttribute(range_key=True)
+    operator_code = UnicodeAttribute()
+    tag = UnicodeAttribute(null=True)
+
+
+class MailingsById(GlobalSecondaryIndex["MailingItem"]):
+    """All mailings that are not deleted, in order of their making."""
+
+    class Meta:
+        index_name = "by_id"
+        projection = AllProjection()
+
+    kind = UnicodeAttribute(hash_key=True)
+    id = UnicodeAttribute(range_key=True)
+
+
+class MailingsByStatus(GlobalSecondaryIndex["MailingItem"]):
+    """Mailings by status and start: which are due, which run."""
+
+    class Meta:
+        index_name = "by_status"
+        projection = AllProjection()
+
+    status = UnicodeAttribute(hash_key=True)
+    start_at = TimestampAttribute(range_key=True)
+
+
+class MailingItem(Model):
+    """A mailing. `kind` is there unless it was deleted: it puts the mailing into `by_id`."""
+
+    class Meta:
+        table_name = "mailings"
+
+    KIND: ClassVar[str] = "mailing"
+
+    id = UnicodeAttribute(hash_key=True)
+    kind = UnicodeAttribute(null=True)
+    start_at = TimestampAttribute()
+    end_at = TimestampAttribute()
+    text = UnicodeAttribute()
+    operator_codes: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute)
+    tags: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute)
+    window_from = UnicodeAttribute(null=True)
+    window_to = UnicodeAttribute(null=True)
+    on_uncertain = UnicodeAttribute()
+    status = UnicodeAttribute()
+    created_at = TimestampAttribute()
+    updated_at = TimestampAttribute()
+    started_at = TimestampAttribute(null=True)
+    planned_at = TimestampAttribute(null=True)
+    finished_at = TimestampAttribute(null=True)
+    segments = NumberAttribute()
+    message_shards = NumberAttribute()
+    express = BooleanAttribute()
+    version = NumberAttribute()
+
+    by_id = MailingsById()
+    by_status = MailingsByStatus()
+
+
+class SegmentsByDue(GlobalSecondaryIndex["SegmentItem"]):
+    """Segments that are not done, by the moment after which somebody must look again."""
+
+    class Meta:
+        index_name = "by_due"
+        projection = KeysOnlyProjection()
+
+    due_shard = UnicodeAttribute(hash_key=True)
+    due_at = TimestampAttribute(range_key=True)
+
+
+class SegmentItem(Model):
+    """A segment of a mailing's audience."""
+
+    class Meta:
+        table_name = "segments"
+
+    mailing_id = UnicodeAttribute(hash_key=True)
+    segment = UnicodeAttribute(range_key=True)
+    parts: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute)
+    cursor_part = NumberAttribute()
+    cursor_after = UnicodeAttribute(null=True)
+    due_shard = UnicodeAttribute(null=True)
+    due_at = TimestampAttribute(null=True)
+    expires_at = ExpiryAttribute(null=True)
+
+    by_due = SegmentsByDue()
+
+
+class MessagesByMailing(GlobalSecondaryIndex["MessageItem"]):
+    """The messages of a mailing, over as many shards as the mailing says."""
+
+    class Meta:
+        index_name = "by_mailing"
+        projection = KeysOnlyProjection()
+
+    mailing_shard = UnicodeAttribute(hash_key=True)
+    id = NumberAttribute(range_key=True)
+
+
+class MessagesByClient(GlobalSecondaryIndex["MessageItem"]):
+    """The messages of a client."""
+
+    class Meta:
+        index_name = "by_client"
+        projection = KeysOnlyProjection()
+
+    client_id = UnicodeAttribute(hash_key=True)
+    id = NumberAttribute(range_key=True)
+
+
+class MessagesByDue(GlobalSecondaryIndex["MessageItem"]):
+    """Open messages by the moment after which somebody must look again; `due_shard` is `queued#07` or alike."""
+
+    class Meta:
+        index_name = "by_due"
+        projection = IncludeProjection(["mailing_id"])
+
+    due_shard = UnicodeAttribute(hash_key=True)
+    due_at = TimestampAttribute(range_key=True)
+
+
+class MessageItem(Model):
+    """A message: no phone, zone or text; the sender reads those when it sends."""
+
+    class Meta:
+        table_name = "messages"
+
+    id = NumberAttribute(hash_key=True)
+    mailing_id = UnicodeAttribute()
+    client_id = UnicodeAttribute()
+    mailing_shard = UnicodeAttribute()
+    status = UnicodeAttribute()
+    reason = UnicodeAttribute(null=True)
+    created_at = TimestampAttribute()
+    due_shard = UnicodeAttribute(null=True)
+    due_at = TimestampAttribute(null=True)
+    not_before = TimestampAttribute(null=True)
+    lease_until = TimestampAttribute(null=True)
+    leases = NumberAttribute()
+    attempts = NumberAttribute()
+    uncertain = NumberAttribute()
+    sent_at = TimestampAttribute(null=True)
+    last_error = UnicodeAttribute(null=True)
+    version = UnicodeAttribute()
+    expires_at = ExpiryAttribute(null=True)
+
+    by_mailing = MessagesByMailing()
+    by_client = MessagesByClient()
+    by_due = MessagesByDue()
+
+
+class CounterItem(Model):
+    """A shard of a mailing's counters (`total#07`) or of one minute's (`minute#202611230601#07`).
+
+    The counters are attributes named after what they count, added to as they come; a model of them would only
+    repeat `domain.message.counter_changes`.
+    """
+
+    class Meta:
+        table_name = "stats"
+
+    mailing_id = UnicodeAttribute(hash_key=True)
+    counter = UnicodeAttribute(range_key=True)
+    first_sent_at = TimestampAttribute(null=True)
+    last_sent_at = TimestampAttribute(null=True)
+
+
+TABLES: tuple[type[Model], ...] = (
+    ClientItem,
+    AudienceItem,
+    MailingItem,
+    SegmentItem,
+    MessageItem,
+    CounterItem,
+)
+
+
+def bind(prefix: str) -> None:
+    """Point the models at the tables of one stack, `<prefix>-clients` and so on."""
+    for model in TABLES:
+        base = model.Meta.table_name.rpartition("-")[2]
+        model.Meta.table_name = f"{prefix}-{base}"
+        model._connection = None  # noqa: SLF001 - PynamoDB keeps the table's name in it and has no other reset

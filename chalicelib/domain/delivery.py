@@ -1,0 +1,136 @@
+"""The rules of delivery, pure: what to do with a row before a request, and what an answer makes of it."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from chalicelib.domain.answer import Answer, AnswerKind
+from chalicelib.domain.backoff import Backoff, Uniform
+from chalicelib.domain.client import Client
+from chalicelib.domain.local_window import next_opening
+from chalicelib.domain.mailing import NOT_STARTED, STOPPED, Mailing, MailingStatus, OnUncertain
+from chalicelib.domain.message import Message, Outcome, Reason, Status, ended, put_off
+from chalicelib.domain.timezone import UnknownTimezoneError, resolve_timezone
+
+END_MARGIN = timedelta(seconds=1)
+EARLY_TICKET = timedelta(seconds=1)
+MAX_TAKEOVERS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What operators may tune about delivery."""
+
+    backoff: Backoff
+    max_attempts: int
+    request_timeout: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Make the request; it must be over by `deadline`."""
+
+    deadline: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """Not at this time."""
+
+    until: datetime
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Never."""
+
+    status: Status
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Nothing to do with this row; `why` is for the log."""
+
+    why: str
+
+
+Decision = Send | PutOff | End | Leave
+
+
+def decide(  # noqa: C901, PLR0911 - a table of rules in their order of precedence reads best as returns
+    message: Message, mailing: Mailing | None, client: Client | None, now: datetime, policy: Policy
+) -> Decision:
+    """Say what may happen to a message at this moment. Called right before a request would start."""
+    if not message.is_open:
+        return Leave("ended")
+    if mailing is None or mailing.status in STOPPED or client is None:
+        return End(Status.CANCELLED)
+    if now >= mailing.end_at - END_MARGIN:
+        return End(Status.EXPIRED)
+    if mailing.status is MailingStatus.PAUSED:
+        return PutOff(mailing.end_at, Reason.PAUSED)
+    if mailing.status in NOT_STARTED:
+        return Leave("not started")
+    if message.leases > MAX_TAKEOVERS:
+        return End(Status.FAILED, Reason.CRASH)
+    if message.not_before is not None and now < message.not_before - EARLY_TICKET:
+        return Leave("not due")
+    if mailing.window is not None:
+        try:
+            opens_at = next_opening(mailing.window, resolve_timezone(client.timezone), now)
+        except UnknownTimezoneError:
+            return End(Status.FAILED, Reason.TIMEZONE)
+        if opens_at > now:
+            return PutOff(min(opens_at, mailing.end_at), Reason.WINDOW)
+    return Send(min(now + policy.request_timeout, mailing.end_at))
+
+
+def carry_out(message: Message, decision: PutOff | End, mailing: Mailing | None, now: datetime) -> Outcome:
+    """Make of a decision against a request the change of the row."""
+    if isinstance(decision, PutOff):
+        return Outcome(message, put_off(message, decision.until, decision.reason, now=now))
+    return Outcome(message, ended(message, decision.status, decision.reason, expires_at=_expiry(mailing)))
+
+
+def settle(
+    message: Message, answer: Answer, mailing: Mailing, now: datetime, policy: Policy, uniform: Uniform
+) -> Outcome:
+    """Say what an answer makes of a message. `now` is the moment of the answer."""
+    expires_at = mailing.rows_expire_at
+    if answer.kind is AnswerKind.UNAUTHORIZED:
+        # The message is not to blame: no attempt is counted, and the same row is tried again a little later.
+        until = min(now + policy.backoff.delay(_OUTAGE_STEP, uniform), mailing.end_at)
+        return Outcome(
+            message,
+            replace(put_off(message, until, Reason.OUTAGE, now=now), last_error=answer.error),
+            answer.error,
+        )
+
+    tried = replace(
+        message,
+        attempts=message.attempts + 1,
+        uncertain=message.uncertain + (answer.kind is AnswerKind.UNCERTAIN),
+        last_error=answer.error or message.last_error,
+    )
+    if answer.kind is AnswerKind.ACCEPTED:
+        after = replace(ended(tried, Status.SENT, expires_at=expires_at), sent_at=now)
+    elif answer.kind is AnswerKind.REFUSED:
+        after = ended(tried, Status.FAILED, Reason.REFUSED, expires_at=expires_at)
+    elif answer.kind is AnswerKind.UNCERTAIN and mailing.on_uncertain is OnUncertain.HOLD:
+        after = ended(tried, Status.FAILED, Reason.UNCERTAIN, expires_at=expires_at)
+    elif tried.attempts >= policy.max_attempts:
+        after = ended(tried, Status.FAILED, Reason.ATTEMPTS, expires_at=expires_at)
+    else:
+        wait = answer.retry_after
+        if wait is None:
+            wait = policy.backoff.delay(tried.attempts, uniform)
+        after = put_off(tried, min(now + wait, mailing.end_at), Reason.RETRY, now=now)
+    return Outcome(message, after, answer.error)
+
+
+_OUTAGE_STEP = 5  # with the defaults a wait of up to 32 s
+
+
+def _expiry(mailing: Mailing | None) -> datetime | None:
+    return mailing.rows_expire_at if mailing else None

@@ -1,0 +1,68 @@
+"""Mailings: what is sent, to whom, from when until when."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from chalicelib.domain.audience import AudienceFilter
+from chalicelib.domain.local_window import LocalWindow
+
+MAX_DURATION = timedelta(days=30)
+ROWS_KEPT_AFTER_END = timedelta(days=30)
+
+
+class MailingStatus(StrEnum):
+    """Where a mailing is. `deleted` is never shown: to its users such a mailing is gone."""
+
+    DRAFT = "draft"
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+    DELETED = "deleted"
+
+
+class OnUncertain(StrEnum):
+    """What becomes of a message of which nobody knows whether the provider took it."""
+
+    RETRY = "retry"
+    HOLD = "hold"
+
+
+NOT_STARTED = frozenset({MailingStatus.DRAFT, MailingStatus.SCHEDULED})
+STOPPED = frozenset({MailingStatus.CANCELLED, MailingStatus.DELETED})
+CHANGEABLE_WHILE_RUNNING = frozenset({"text", "end_at", "window", "on_uncertain"})
+
+
+@dataclass(frozen=True, slots=True)
+class Mailing:
+    """One mailing.
+
+    `version` grows by one with each change. `segments` (how many), `message_shards` (over how many partitions
+    its messages are listed) and `express` are fixed when it starts, `planned_at` when each client of its
+    audience has a row.
+    """
+
+    id: str
+    start_at: datetime
+    end_at: datetime
+    text: str
+    filter: AudienceFilter
+    window: LocalWindow | None
+    on_uncertain: OnUncertain
+    status: MailingStatus
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None = None
+    started_at: datetime | None = None
+    planned_at: datetime | None = None
+    segments: int = 0
+    message_shards: int = 1
+    express: bool = False
+    version: int = 1
+
+    @property
+    def rows_expire_at(self) -> datetime:
+        """When rows that ended may be dropped: 30 days after the latest end that this mailing can have."""
+        return self.start_at + MAX_DURATION + ROWS_KEPT_AFTER_END

@@ -1,0 +1,214 @@
+"""What services need of the world. The adapters are one implementation, the fakes of the tests the second."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Generic, Protocol, TypeVar
+
+from chalicelib.domain.answer import Answer
+from chalicelib.domain.audience import Member
+from chalicelib.domain.client import Client
+from chalicelib.domain.mailing import Mailing, MailingStatus
+from chalicelib.domain.message import Message, Outcome
+from chalicelib.domain.segment import Segment
+
+Clock = Callable[[], datetime]
+Item = TypeVar("Item")
+NewId = Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """Some items, and where the next page begins (None: this was the last one)."""
+
+    items: Sequence[Item]
+    next: str | None = None
+
+
+class ClientRepository(Protocol):
+    """Clients, their unique phones and their places in the audience, changed together or not at all."""
+
+    def create(self, client: Client) -> None:
+        """Store a client. Raises `ConflictError` if another client has its phone."""
+        ...
+
+    def get(self, client_id: str) -> Client | None:
+        """Read a client, consistently."""
+        ...
+
+    def get_many(self, client_ids: Collection[str]) -> Mapping[str, Client]:
+        """Read clients, consistently; those that do not exist are missing from the answer."""
+        ...
+
+    def find_by_phone(self, phone: str) -> Client | None:
+        """Read the client with this phone, consistently."""
+        ...
+
+    def replace(self, before: Client, after: Client) -> None:
+        """Change a client. Raises `ConflictError` if it has changed since, or the phone is another's."""
+        ...
+
+    def delete(self, client: Client) -> None:
+        """Remove a client and its phone everywhere. Raises `ConflictError` if it has changed since."""
+        ...
+
+
+class AudienceRepository(Protocol):
+    """Who belongs to which part of the audience."""
+
+    def members(self, part: str, after: str | None, limit: int) -> Page[Member]:
+        """Read members of a part in order of client id, consistently; `next` is the `after` to go on with."""
+        ...
+
+
+class MailingRepository(Protocol):
+    """Mailings. A deleted one is still read here: rows of it are about."""
+
+    def create(self, mailing: Mailing) -> None:
+        """Store a mailing."""
+        ...
+
+    def get(self, mailing_id: str) -> Mailing | None:
+        """Read a mailing, consistently."""
+        ...
+
+    def replace(self, before: Mailing, after: Mailing) -> None:
+        """Change a mailing. Raises `ConflictError` if it has changed since `before` was read."""
+        ...
+
+    def starting_until(self, moment: datetime, limit: int) -> Sequence[Mailing]:
+        """List scheduled mailings whose start is not after this moment, earliest first."""
+        ...
+
+    def page(self, status: MailingStatus | None, after: str | None, limit: int) -> Page[Mailing]:
+        """List mailings that are not deleted, newest first."""
+        ...
+
+
+class SegmentRepository(Protocol):
+    """The segments of mailings."""
+
+    def open_mailing(self, before: Mailing, after: Mailing, segments: Sequence[Segment]) -> None:
+        """Store the change of a mailing and its segments in one transaction. Raises `ConflictError`."""
+        ...
+
+    def get(self, mailing_id: str, segment: str) -> Segment | None:
+        """Read a segment, consistently."""
+        ...
+
+    def of_mailing(self, mailing_id: str) -> Sequence[Segment]:
+        """Read all segments of a mailing, consistently."""
+        ...
+
+    def save(self, segment: Segment) -> None:
+        """Store how far a segment is."""
+        ...
+
+    def due(self, before: datetime, limit: int) -> Sequence[tuple[str, str]]:
+        """List (mailing id, segment) of those at which somebody must look."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DueMessage:
+    """An open row at which somebody must look again, as its index tells it."""
+
+    id: int
+    mailing_id: str
+    due_at: datetime
+
+
+class MessageRepository(Protocol):
+    """The rows, and with them the counters: both change in one transaction."""
+
+    def plan(self, mailing: Mailing, messages: Sequence[Message]) -> Sequence[Message]:
+        """Store rows that do not exist yet and count them.
+
+        Returns the row of each pair as it is stored by now, whoever stored it; ids may differ from those given
+        where another pair's row had taken one.
+        """
+        ...
+
+    def lease(self, ids: Sequence[int], *, now: datetime, until: datetime, version: str) -> Collection[int]:
+        """Take open rows that nobody holds; returns the ids of those taken. At most 25."""
+        ...
+
+    def get_many(self, ids: Collection[int]) -> Mapping[int, Message]:
+        """Read rows, consistently; those that do not exist are missing from the answer."""
+        ...
+
+    def release(self, messages: Sequence[Message], *, version: str) -> None:
+        """Give back rows that are leased and on which nothing was begun."""
+        ...
+
+    def record(self, mailing_id: str, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        """Store outcomes with their counters; returns those stored.
+
+        An outcome whose row has changed since is carried over (`Outcome.rebased`) or dropped.
+        """
+        ...
+
+    def due(self, status: str, shard: int, before: datetime, limit: int) -> Sequence[DueMessage]:
+        """List open rows of a status in one shard of the due index whose `due_at` has passed, earliest first."""
+        ...
+
+    def move_due(self, due: Sequence[DueMessage], *, now: datetime, due_at: datetime) -> Sequence[DueMessage]:
+        """Move `due_at` of rows that are still due and not leased; returns those moved. At most 25."""
+        ...
+
+
+class CounterRepository(Protocol):
+    """The counters of mailings."""
+
+    def totals(self, mailing_id: str) -> "MailingCounters":
+        """Add up the counters of a mailing, consistently."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MailingCounters:
+    """Counters of a mailing by name (`sent`, `deferred.retry`, `attempts`, `error.http_503`), over all shards.
+
+    `first_sent_at` and `last_sent_at` are exact to the second in which the provider accepted a message.
+    """
+
+    counts: Counter[str]
+    first_sent_at: datetime | None = None
+    last_sent_at: datetime | None = None
+
+
+class TicketQueue(Protocol):
+    """A queue of tickets: hints to look at rows."""
+
+    def send_messages(self, mailing: Mailing, tickets: Sequence[tuple[Sequence[int], timedelta]]) -> None:
+        """Queue tickets for messages of a mailing (at most 24 ids each), each after a delay of at most 15 min."""
+        ...
+
+    def send_segments(self, mailing_id: str, segments: Sequence[str]) -> None:
+        """Queue a plan ticket for each segment."""
+        ...
+
+
+class Scheduler(Protocol):
+    """Starts mailings at their time."""
+
+    def put(self, mailing: Mailing) -> None:
+        """Have the planner called at `start_at`; moves the schedule if there is one."""
+        ...
+
+    def remove(self, mailing_id: str) -> None:
+        """Take the schedule away, if there is one."""
+        ...
+
+    def start_now(self, mailing_id: str) -> None:
+        """Call the planner at once, without waiting for it."""
+        ...
+
+
+class Provider(Protocol):
+    """The external service that takes messages."""
+
+    def send(self, message_id: int, phone: str, text: str, timeout_seconds: float) -> Answer:
+        """Make one request; it is over within the time, whatever the other side does. Never raises."""
+        ...
