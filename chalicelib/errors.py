@@ -31,6 +31,10 @@ class ConflictError(ServiceError):
     """The present state does not allow it, or somebody else was first. HTTP 409."""
 
 
+class StaleError(ConflictError):
+    """The thing has changed since it was read: read it again, and what was meant may still be possible."""
+
+
 class TransientError(ServiceError):
     """A dependency failed in a way that passes; the same call may work later. HTTP 503; over SQS: retry."""
 

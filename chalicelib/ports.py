@@ -10,7 +10,7 @@ from chalicelib.domain.answer import Answer
 from chalicelib.domain.audience import Member
 from chalicelib.domain.client import Client
 from chalicelib.domain.mailing import Mailing, MailingStatus
-from chalicelib.domain.message import Message, Outcome
+from chalicelib.domain.message import Message, Outcome, Status
 from chalicelib.domain.segment import Segment
 
 Clock = Callable[[], datetime]
@@ -46,11 +46,11 @@ class ClientRepository(Protocol):
         ...
 
     def replace(self, before: Client, after: Client) -> None:
-        """Change a client. Raises `ConflictError` if it has changed since, or the phone is another's."""
+        """Change a client. Raises `StaleError` if it has changed since, `ConflictError` if the phone is another's."""
         ...
 
     def delete(self, client: Client) -> None:
-        """Remove a client and its phone everywhere. Raises `ConflictError` if it has changed since."""
+        """Remove a client and its phone everywhere. Raises `StaleError` if it has changed since."""
         ...
 
 
@@ -74,7 +74,7 @@ class MailingRepository(Protocol):
         ...
 
     def replace(self, before: Mailing, after: Mailing) -> None:
-        """Change a mailing. Raises `ConflictError` if it has changed since `before` was read."""
+        """Change a mailing. Raises `StaleError` if it has changed since `before` was read."""
         ...
 
     def starting_until(self, moment: datetime, limit: int) -> Sequence[Mailing]:
@@ -130,16 +130,16 @@ class MessageRepository(Protocol):
         """
         ...
 
-    def lease(self, ids: Sequence[int], *, now: datetime, until: datetime, version: str) -> Collection[int]:
-        """Take open rows that nobody holds; returns the ids of those taken. At most 25."""
+    def lease(self, ids: Sequence[int], *, now: datetime, until: datetime, version: str) -> None:
+        """Take open rows that nobody holds. Those taken are then read with this `version`."""
         ...
 
     def get_many(self, ids: Collection[int]) -> Mapping[int, Message]:
         """Read rows, consistently; those that do not exist are missing from the answer."""
         ...
 
-    def release(self, messages: Sequence[Message], *, version: str) -> None:
-        """Give back rows that are leased and on which nothing was begun."""
+    def release(self, messages: Sequence[Message]) -> None:
+        """Give back leased rows on which nothing was begun, as if the lease had never been."""
         ...
 
     def record(self, mailing_id: str, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
@@ -149,12 +149,24 @@ class MessageRepository(Protocol):
         """
         ...
 
-    def due(self, status: str, shard: int, before: datetime, limit: int) -> Sequence[DueMessage]:
+    def due(self, status: Status, shard: int, before: datetime, limit: int) -> Sequence[DueMessage]:
         """List open rows of a status in one shard of the due index whose `due_at` has passed, earliest first."""
         ...
 
     def move_due(self, due: Sequence[DueMessage], *, now: datetime, due_at: datetime) -> Sequence[DueMessage]:
-        """Move `due_at` of rows that are still due and not leased; returns those moved. At most 25."""
+        """Move `due_at` of rows that are still due and not leased; returns those moved."""
+        ...
+
+
+class MessageLists(Protocol):
+    """Which messages a mailing or a client has: ids, in a stable order; the newest may be missing for a moment."""
+
+    def of_mailing(self, mailing: Mailing, after: str | None, limit: int) -> Page[int]:
+        """List ids of a mailing's messages; `next` is the `after` to go on with."""
+        ...
+
+    def of_client(self, client_id: str, after: str | None, limit: int) -> Page[int]:
+        """List ids of a client's messages; `next` is the `after` to go on with."""
         ...
 
 
@@ -163,6 +175,10 @@ class CounterRepository(Protocol):
 
     def totals(self, mailing_id: str) -> "MailingCounters":
         """Add up the counters of a mailing, consistently."""
+        ...
+
+    def per_minute(self, mailing_id: str, limit: int) -> Sequence[tuple[datetime, Counter[str]]]:
+        """List the counters of the latest minutes (UTC) in which something was counted, in order of time."""
         ...
 
 
@@ -187,6 +203,10 @@ class TicketQueue(Protocol):
 
     def send_segments(self, mailing_id: str, segments: Sequence[str]) -> None:
         """Queue a plan ticket for each segment."""
+        ...
+
+    def backlog(self) -> int:
+        """Count the tickets of messages that wait, approximately."""
         ...
 
 

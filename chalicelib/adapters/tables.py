@@ -249,6 +249,7 @@ class CounterItem(Model):
     counter = UnicodeAttribute(range_key=True)
     first_sent_at = TimestampAttribute(null=True)
     last_sent_at = TimestampAttribute(null=True)
+    expires_at = ExpiryAttribute(null=True)
 
 
 TABLES: tuple[type[Model], ...] = (

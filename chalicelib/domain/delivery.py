@@ -27,9 +27,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Make the request; it must be over by `deadline`."""
+    """Make the request: the mailing's text to the client; it must be over by `deadline`."""
 
     deadline: datetime
+    mailing: Mailing
+    client: Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def decide(  # noqa: C901, PLR0911 - a table of rules in their order of preceden
             return End(Status.FAILED, Reason.TIMEZONE)
         if opens_at > now:
             return PutOff(min(opens_at, mailing.end_at), Reason.WINDOW)
-    return Send(min(now + policy.request_timeout, mailing.end_at))
+    return Send(min(now + policy.request_timeout, mailing.end_at), mailing, client)
 
 
 def carry_out(message: Message, decision: PutOff | End, mailing: Mailing | None, now: datetime) -> Outcome:

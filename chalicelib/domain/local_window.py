@@ -1,13 +1,13 @@
 """The hours in which a client may be written to, by the clock on the client's wall.
 
-One rule decides everything: the window is open at an instant if the wall clock then shows a time in `[from, to)`.
+One rule decides everything: the window is open at an instant if the clock then shows a time in `[from, to)`.
 What follows from it where the clock is changed:
 
-- Spring forward, the opening time is skipped: it opens with the first instant after the skipped hour, if the window
-  has not closed by then.
-- A window that lies wholly in the skipped hour never shows on the clock that day, and does not open.
-- Fall back: it opens when the opening time comes first. A window that is shown twice is open both times, and closed
-  between them, just as the clock says. If the clock is set back into the window, it opens again at that instant.
+- Forward, and the opening time is skipped: it opens with the first instant after the gap, if that is still before
+  the closing time.
+- Forward, and the whole window is skipped: the clock never shows it, so it does not open that day.
+- Back: it opens when the opening time is first shown. A window shown twice is open twice, and closed in between.
+  Where the clock is set back into the window, it opens again at that instant.
 - A date that a zone skips altogether (Pacific/Apia, 2011-12-30) has no window.
 """
 
@@ -81,19 +81,20 @@ def _in_zone(instant: datetime, zone: tzinfo) -> datetime:
     # astimezone() would read a naive time by the clock of this machine.
     if instant.utcoffset() is None:
         raise ValueError("the time must be aware")
-    return instant.astimezone(zone)
+    # By way of UTC, because a time that is of this zone already comes back as it is, even if no clock shows it.
+    return instant.astimezone(UTC).astimezone(zone)
 
 
 def _until_shown(wanted: time, shown: datetime) -> timedelta:
-    """Return how long an undisturbed clock that shows `shown` runs until it shows `wanted`: less than a day."""
+    """Return how long a clock that nobody changes runs from `shown` until `wanted`: less than a day."""
     return (datetime.combine(shown, wanted) - shown) % _DAY
 
 
 def _offset_change(zone: tzinfo, start: datetime, end: datetime) -> datetime | None:
     """Return the first instant in `(start, end]`, at most a day, with another offset from UTC than `start`.
 
-    Halving finds it, because no zone has ever changed its offset twice within a day (in the IANA data up to 2026f
-    there are never less than three days between).
+    Halving finds it, because no zone changes its offset twice within a day: in the IANA data up to 2026f,
+    never less than three days lie between.
     """
     offset = start.astimezone(zone).utcoffset()
     if end.astimezone(zone).utcoffset() == offset:

@@ -5,25 +5,21 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Cursor:
-    """Where in a segment the next page begins: the index of the part, and the last client read of it."""
-
-    part: int = 0
-    after: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Segment:
     """One share of the audience.
 
-    `parts` are read in their order. `due_at` is the moment after which somebody must look at it again, None when
-    it is done.
+    Attributes:
+        parts: of the audience, read in their order.
+        cursor_part: the index of the part at which the next page begins.
+        cursor_after: the last client read of that part.
+        due_at: the moment after which somebody must look at it again; None once each client of it has a row.
     """
 
     mailing_id: str
     segment: str
     parts: tuple[str, ...]
-    cursor: Cursor = Cursor()
+    cursor_part: int = 0
+    cursor_after: str | None = None
     due_at: datetime | None = None
     expires_at: datetime | None = None
 
@@ -35,5 +31,4 @@ class Segment:
 
 def cut(parts: tuple[str, ...], segments: int) -> list[tuple[str, ...]]:
     """Deal parts out to at most so many segments, as evenly as they go, none empty."""
-    shares = [parts[start::segments] for start in range(min(segments, len(parts)))]
-    return [share for share in shares if share]
+    return [parts[start::segments] for start in range(min(segments, len(parts)))]

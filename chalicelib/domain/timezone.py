@@ -53,8 +53,8 @@ def _fixed_offset(name: str, sign: str, hours: str, minutes: str) -> timezone:
 
 @cache
 def _iana_names() -> frozenset[str]:
-    # ZoneInfo opens what it is given as a path below the system's zone directories, where `localtime` is a
-    # file too, and where some file systems ignore case. The list in the tzdata package is the same everywhere,
-    # and costs one small file, not a walk of the directories as `zoneinfo.available_timezones()` does.
+    # ZoneInfo opens what it is given as a path below the system's zone directories, where `localtime` is a file
+    # too, and where some file systems ignore case. The list in the tzdata package is the same everywhere, and
+    # costs one small file, not a walk of those directories as `zoneinfo.available_timezones()` does.
     listed = resources.files("tzdata").joinpath("zones").read_text(encoding="utf-8")
     return frozenset(listed.split()) - {_PLACEHOLDER}

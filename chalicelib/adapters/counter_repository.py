@@ -1,0 +1,71 @@
+"""The counters of mailings, added up (port: `CounterRepository`)."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from chalicelib.adapters.counter_updates import MINUTE, MINUTE_FORMAT, TOTAL
+from chalicelib.adapters.dynamodb import DynamoDB, Item, translated
+from chalicelib.adapters.tables import CounterItem
+from chalicelib.ports import MailingCounters
+
+_DECLARED = CounterItem.get_attributes()
+
+
+class DynamoCounterRepository:
+    """Counters in the stats table; see the port for what each method promises."""
+
+    def __init__(self, dynamodb: DynamoDB) -> None:
+        self._dynamodb = dynamodb
+        self._stats = CounterItem.Meta.table_name
+
+    def totals(self, mailing_id: str) -> MailingCounters:
+        """Add up the counters of a mailing, consistently: one query of at most 64 small items."""
+        shards = list(self._items(mailing_id, TOTAL))
+        counts: Counter[str] = Counter()
+        for shard in shards:
+            counts.update(_counts(shard))
+        return MailingCounters(
+            counts,
+            min(_moments(shards, "first_sent_at"), default=None),
+            max(_moments(shards, "last_sent_at"), default=None),
+        )
+
+    def per_minute(self, mailing_id: str, limit: int) -> Sequence[tuple[datetime, Counter[str]]]:
+        """Add up the counters of the latest minutes, in order of time: at most 64 small items a minute."""
+        minutes: dict[str, Counter[str]] = {}
+        for shard in self._items(mailing_id, MINUTE, newest_first=True):
+            minute = shard["counter"]["S"].removeprefix(MINUTE).partition("#")[0]
+            if minute not in minutes and len(minutes) == limit:
+                break
+            minutes.setdefault(minute, Counter()).update(_counts(shard))
+        return [
+            (datetime.strptime(minute, MINUTE_FORMAT).replace(tzinfo=UTC), counts)
+            for minute, counts in sorted(minutes.items())
+        ]
+
+    def _items(self, mailing_id: str, kind: str, *, newest_first: bool = False) -> Iterator[Item]:
+        query: dict[str, Any] = {
+            "TableName": self._stats,
+            "KeyConditionExpression": "mailing_id = :mailing AND begins_with(#counter, :kind)",
+            "ExpressionAttributeNames": {"#counter": "counter"},
+            "ExpressionAttributeValues": {":mailing": {"S": mailing_id}, ":kind": {"S": kind}},
+            "ConsistentRead": True,
+            "ScanIndexForward": not newest_first,
+        }
+        while True:
+            with translated():
+                answer = self._dynamodb.client.query(**query)
+            yield from answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                return
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def _counts(shard: Item) -> Mapping[str, int]:
+    return {name: int(value["N"]) for name, value in shard.items() if name not in _DECLARED}
+
+
+def _moments(shards: Sequence[Item], name: str) -> Iterator[datetime]:
+    return (_DECLARED[name].deserialize(shard[name]["N"]) for shard in shards if name in shard)

@@ -1,0 +1,151 @@
+"""A wall-clock deadline for HTTP calls: `requests` only limits the silence between two bytes.
+
+A watchdog shuts the socket of a call that is overdue; whatever the other side does (slow headers, slow drip, a
+hang), the thread that waits on it gets an error at once.
+"""
+
+import heapq
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+
+class Call:
+    """One call under a deadline.
+
+    Attributes:
+        connected: the request may have reached the other side.
+        overdue: the watchdog ended it.
+    """
+
+    def __init__(self) -> None:
+        self.connected = False
+        self.overdue = False
+        self._connection: HTTPConnection | None = None
+        self._lock = threading.Lock()
+
+    def uses(self, connection: HTTPConnection) -> None:
+        """Tell which connection carries the call; also again once it is connected."""
+        with self._lock:
+            self._connection = connection
+            self.connected = self.connected or connection.sock is not None
+
+    def end(self) -> None:
+        """Leave the connection alone from here on: it may carry another call."""
+        with self._lock:
+            self._connection = None
+
+    def cut(self) -> None:
+        """Shut the socket, if the call is still on it."""
+        with self._lock:
+            connection = self._connection
+            if connection is None:
+                return
+            self.overdue = True
+            sock: socket.socket | None = connection.sock
+            if sock is not None:
+                with suppress(OSError):  # the other side was faster
+                    sock.shutdown(socket.SHUT_RDWR)
+
+
+_current = threading.local()
+
+
+class _Watched:
+    """Mixed into connections: tells the call of this thread which socket it is on."""
+
+    def connect(self) -> None:
+        call: Call | None = getattr(_current, "call", None)
+        if call:
+            call.uses(self)  # type: ignore[arg-type]
+        super().connect()  # type: ignore[misc]
+        if call:
+            call.uses(self)  # type: ignore[arg-type]
+
+    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed through to urllib3
+        call: Call | None = getattr(_current, "call", None)
+        if call:
+            call.uses(self)  # type: ignore[arg-type]
+        super().request(*args, **kwargs)  # type: ignore[misc]
+
+
+class _WatchedHTTPConnection(_Watched, HTTPConnection):
+    pass
+
+
+class _WatchedHTTPSConnection(_Watched, HTTPSConnection):
+    pass
+
+
+class _WatchedHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _WatchedHTTPConnection
+
+
+class _WatchedHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _WatchedHTTPSConnection
+
+
+class DeadlineAdapter(HTTPAdapter):
+    """A transport of `requests` whose calls can be made `within` a time."""
+
+    def __init__(self, pool_size: int) -> None:
+        self._watchdog = _Watchdog()
+        super().__init__(pool_connections=1, pool_maxsize=pool_size, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed through to urllib3
+        """Make pools of watched connections."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _WatchedHTTPPool, "https": _WatchedHTTPSPool}
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[Call]:
+        """End the calls that this thread makes inside when the time is over."""
+        call = Call()
+        _current.call = call
+        self._watchdog.watch(call, time.monotonic() + seconds)
+        try:
+            yield call
+        finally:
+            call.end()
+            _current.call = None
+
+
+class _Watchdog:
+    """A thread that cuts calls when they are overdue; started with the first call."""
+
+    def __init__(self) -> None:
+        self._calls: list[tuple[float, int, Call]] = []
+        self._order = itertools.count()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def watch(self, call: Call, deadline: float) -> None:
+        with self._changed:
+            entry = (deadline, next(self._order), call)
+            heapq.heappush(self._calls, entry)
+            if self._calls[0] is entry:
+                self._changed.notify()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._calls:
+                    self._changed.wait()
+                deadline, _, call = self._calls[0]
+                remaining = deadline - time.monotonic()
+                if remaining > 0:
+                    self._changed.wait(remaining)
+                    continue
+                heapq.heappop(self._calls)
+            call.cut()

@@ -1,0 +1,129 @@
+"""Mailings (port: `MailingRepository`)."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from pynamodb.exceptions import PutError, PynamoDBException
+
+from chalicelib.adapters.dynamodb import translated
+from chalicelib.adapters.tables import MailingItem
+from chalicelib.domain.audience import AudienceFilter
+from chalicelib.domain.local_window import LocalWindow
+from chalicelib.domain.mailing import Mailing, MailingStatus, OnUncertain
+from chalicelib.errors import StaleError
+from chalicelib.ports import Page
+
+_SAME_NAMES = (
+    "id",
+    "start_at",
+    "end_at",
+    "text",
+    "created_at",
+    "updated_at",
+    "started_at",
+    "planned_at",
+    "finished_at",
+    "segments",
+    "message_shards",
+    "express",
+    "version",
+)
+
+
+class DynamoMailingRepository:
+    """Mailings in the mailings table; see the port for what each method promises."""
+
+    def create(self, mailing: Mailing) -> None:
+        """Store a mailing."""
+        with _stale("a mailing of this id exists"):
+            to_item(mailing).save(MailingItem.id.does_not_exist())
+
+    def get(self, mailing_id: str) -> Mailing | None:
+        """Read a mailing, consistently."""
+        with _translated():
+            try:
+                return from_item(MailingItem.get(mailing_id, consistent_read=True))
+            except MailingItem.DoesNotExist:
+                return None
+
+    def replace(self, before: Mailing, after: Mailing) -> None:
+        """Change a mailing, on condition of its version."""
+        with _stale("the mailing has changed since it was read"):
+            to_item(after).save(MailingItem.version == before.version)
+
+    def starting_until(self, moment: datetime, limit: int) -> Sequence[Mailing]:
+        """List scheduled mailings whose start is not after this moment, earliest first."""
+        with _translated():
+            items = MailingItem.by_status.query(
+                MailingStatus.SCHEDULED.value, MailingItem.start_at <= moment, limit=limit
+            )
+            return [from_item(item) for item in items]
+
+    def page(self, status: MailingStatus | None, after: str | None, limit: int) -> Page[Mailing]:
+        """List mailings that are not deleted, newest first: of one status by their start, else by their making."""
+        options: dict[str, Any] = {
+            "limit": limit,
+            "scan_index_forward": False,
+            "last_evaluated_key": json.loads(after) if after else None,
+        }
+        with _translated():
+            if status is None:
+                found = MailingItem.by_id.query(MailingItem.KIND, **options)
+            else:
+                found = MailingItem.by_status.query(status.value, **options)
+            mailings = [from_item(item) for item in found]
+        last = found.last_evaluated_key
+        return Page(mailings, json.dumps(last) if last else None)
+
+
+def to_item(mailing: Mailing) -> MailingItem:
+    """Make the item of a mailing; a deleted one is without `kind`, and so in no list of all mailings."""
+    window = mailing.window
+    return MailingItem(
+        **{name: getattr(mailing, name) for name in _SAME_NAMES},
+        kind=None if mailing.status is MailingStatus.DELETED else MailingItem.KIND,
+        operator_codes=list(mailing.filter.operator_codes),
+        tags=list(mailing.filter.tags),
+        window_from=f"{window.opens_at:%H:%M}" if window else None,
+        window_to=f"{window.closes_at:%H:%M}" if window else None,
+        on_uncertain=mailing.on_uncertain.value,
+        status=mailing.status.value,
+    )
+
+
+def from_item(item: MailingItem) -> Mailing:
+    """Make the mailing of an item."""
+    return Mailing(
+        **{name: getattr(item, name) for name in _SAME_NAMES},
+        filter=AudienceFilter(tuple(item.operator_codes), tuple(item.tags)),
+        window=LocalWindow.parse(item.window_from, item.window_to) if item.window_from and item.window_to else None,
+        on_uncertain=OnUncertain(item.on_uncertain),
+        status=MailingStatus(item.status),
+    )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Look behind PynamoDB's errors for what botocore said, and translate that."""
+    with translated():
+        try:
+            yield
+        except PynamoDBException as error:
+            # PynamoDB wraps twice: its own error, a VerboseClientError (a ClientError), botocore's.
+            if error.cause is None:
+                raise
+            raise error.cause from error
+
+
+@contextmanager
+def _stale(message: str) -> Iterator[None]:
+    with _translated():
+        try:
+            yield
+        except PutError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                raise StaleError(message) from error
+            raise

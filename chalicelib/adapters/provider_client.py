@@ -1,0 +1,147 @@
+"""The provider, over `requests` (port: `Provider`; contract: section "Provider" of the README)."""
+
+import json
+import logging
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Protocol
+
+import requests
+from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError
+
+from chalicelib.adapters.deadline import Call, DeadlineAdapter
+from chalicelib.domain.answer import Answer, AnswerKind
+from chalicelib.errors import TransientError
+from chalicelib.observability import count
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 64 * 1024
+_REFUSED = frozenset({400, 404, 413, 422})
+_UNAUTHORIZED = frozenset({401, 403})
+_BUSY = frozenset({408, 425, 429})
+_OK = 200
+
+
+class Token(Protocol):
+    """Where the bearer token comes from; both raise `TransientError` when it cannot be read."""
+
+    def current(self) -> str:
+        """Read the token."""
+        ...
+
+    def renewed(self, refused: str) -> str:
+        """Read it again because this one was refused."""
+        ...
+
+
+class ProviderClient:
+    """Makes requests to the provider. Thread-safe; keeps one connection per thread open.
+
+    Args:
+        base_url: without a trailing slash.
+        token: the bearer token, read for each request.
+        connect_timeout_seconds: until a connection stands.
+        pool_size: how many threads send.
+    """
+
+    def __init__(self, base_url: str, token: Token, *, connect_timeout_seconds: float, pool_size: int) -> None:
+        self._base_url = base_url
+        self._token = token
+        self._connect_timeout_seconds = connect_timeout_seconds
+        self._adapter = DeadlineAdapter(pool_size)
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.mount("http://", self._adapter)
+        self._session.mount("https://", self._adapter)
+
+    def send(self, message_id: int, phone: str, text: str, timeout_seconds: float) -> Answer:
+        """Make one request; with a token that was replaced since, a second."""
+        started = time.monotonic()
+        body = json.dumps({"id": message_id, "phone": int(phone), "text": text}).encode()
+        url = f"{self._base_url}/v1/send/{message_id}"
+        try:
+            token = self._token.current()
+            answer = self._post(url, body, token, timeout_seconds)
+            if answer.kind is AnswerKind.UNAUTHORIZED:
+                logger.error("provider refuses our token", extra={"http_status": answer.status})
+                count("ProviderTokenRefused")
+                renewed = self._token.renewed(token)
+                remaining = started + timeout_seconds - time.monotonic()
+                if renewed != token and remaining > 0:
+                    answer = self._post(url, body, renewed, remaining)
+        except TransientError:
+            logger.exception("the provider's token cannot be read")
+            answer = Answer(AnswerKind.UNAUTHORIZED, "no_token")
+        return replace(answer, duration_ms=round((time.monotonic() - started) * 1000))
+
+    def _post(self, url: str, body: bytes, token: str, timeout_seconds: float) -> Answer:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        timeouts = (min(self._connect_timeout_seconds, timeout_seconds), timeout_seconds)
+        with self._adapter.within(timeout_seconds) as call:
+            try:
+                response = self._session.post(
+                    url, data=body, headers=headers, timeout=timeouts, stream=True, allow_redirects=False
+                )
+                with response:
+                    content = response.raw.read(MAX_BODY_BYTES + 1, decode_content=True)
+                    if len(content) > MAX_BODY_BYTES:
+                        response.raw.close()
+            except (RequestException, HTTPError, OSError) as error:
+                return _no_answer(call, error)
+        return _classify(response, content)
+
+
+def _no_answer(call: Call, error: Exception) -> Answer:
+    late = call.overdue or isinstance(error, requests.Timeout)
+    if not call.connected:
+        return Answer(AnswerKind.UNREACHABLE, "connect_timeout" if late else "connect")
+    return Answer(AnswerKind.UNCERTAIN, "timeout" if late else "reset")
+
+
+def _classify(response: requests.Response, content: bytes) -> Answer:
+    status = response.status_code
+    if status == _OK:
+        return _classify_body(content)
+    error = f"http_{status}"
+    if status in _REFUSED:
+        return Answer(AnswerKind.REFUSED, error, status)
+    if status in _UNAUTHORIZED:
+        return Answer(AnswerKind.UNAUTHORIZED, error, status)
+    if status in _BUSY or status >= 500:  # noqa: PLR2004 - the class of server errors
+        return Answer(AnswerKind.BUSY, error, status, _retry_after(response.headers.get("Retry-After")))
+    return Answer(AnswerKind.BROKEN, error, status)
+
+
+def _classify_body(content: bytes) -> Answer:
+    if len(content) > MAX_BODY_BYTES:
+        return Answer(AnswerKind.BROKEN, "too_large", _OK)
+    try:
+        answer = json.loads(content)
+    except (ValueError, RecursionError):
+        return Answer(AnswerKind.BROKEN, "no_json", _OK)
+    code = answer.get("code") if isinstance(answer, dict) else None
+    if type(code) is not int:
+        return Answer(AnswerKind.BROKEN, "wrong_shape", _OK)
+    if code != 0:
+        return Answer(AnswerKind.BROKEN, "other_code", _OK)
+    return Answer(AnswerKind.ACCEPTED, status=_OK)
+
+
+def _retry_after(header: str | None) -> timedelta | None:
+    """Read the header's two forms, seconds and a date (RFC 9110, 10.2.3); what is neither is ignored."""
+    if header is None:
+        return None
+    header = header.strip()
+    if header.isascii() and header.isdigit():
+        return timedelta(seconds=min(int(header[:9]), 30 * 86_400))
+    try:
+        moment = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(moment - datetime.now(UTC), timedelta(0))

@@ -1,0 +1,101 @@
+"""The queues of tickets (port: `TicketQueue`)."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.adapters.dynamodb import chunks
+from chalicelib.domain.mailing import Mailing
+from chalicelib.domain.tickets import MessagesTicket, SegmentTicket, Ticket
+from chalicelib.errors import TransientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+_BATCH = 10
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class QueueUrls:
+    """Where the queues are."""
+
+    plan: str
+    plan_dlq: str
+    send: str
+    send_dlq: str
+    express: str
+
+
+class SqsTicketQueue:
+    """Tickets over SQS. Everything raises `TransientError` when SQS does not take it after three tries."""
+
+    def __init__(self, client: "SQSClient", urls: QueueUrls) -> None:
+        self._client = client
+        self._urls = urls
+
+    def send_messages(self, mailing: Mailing, tickets: Sequence[tuple[Sequence[int], timedelta]]) -> None:
+        """Queue tickets for messages; a small mailing has a queue in which no large one is ahead of it."""
+        self._send(
+            self._urls.express if mailing.express else self._urls.send,
+            [(MessagesTicket(mailing_id=mailing.id, message_ids=list(ids)), delay) for ids, delay in tickets],
+        )
+
+    def send_segments(self, mailing_id: str, segments: Sequence[str]) -> None:
+        """Queue a plan ticket for each segment."""
+        tickets = [SegmentTicket(mailing_id=mailing_id, segment=segment) for segment in segments]
+        self._send(self._urls.plan, [(ticket, timedelta()) for ticket in tickets])
+
+    def dead_letter_messages(self, body: str, cause: str) -> None:
+        """Set aside a ticket of the sender that no retry can mend, with its cause."""
+        self._dead_letter(self._urls.send_dlq, body, cause)
+
+    def dead_letter_segment(self, body: str, cause: str) -> None:
+        """Set aside a plan ticket that no retry can mend, with its cause."""
+        self._dead_letter(self._urls.plan_dlq, body, cause)
+
+    def backlog(self) -> int:
+        """Count the tickets for the sender that wait, approximately."""
+        return sum(self._waiting(url) for url in (self._urls.send, self._urls.express))
+
+    def _waiting(self, url: str) -> int:
+        name = "ApproximateNumberOfMessages"
+        try:
+            answer = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=[name])  # type: ignore[list-item]
+        except (ClientError, BotoCoreError) as error:
+            raise TransientError(str(error)) from error
+        return int(answer["Attributes"][name])  # type: ignore[index]
+
+    def _send(self, url: str, tickets: Sequence[tuple[Ticket, timedelta]]) -> None:
+        for chunk in chunks(tickets, _BATCH):
+            entries: Any = [
+                {
+                    "Id": str(index),
+                    "MessageBody": ticket.model_dump_json(),
+                    "DelaySeconds": math.ceil(delay.total_seconds()),
+                }
+                for index, (ticket, delay) in enumerate(chunk)
+            ]
+            for _ in range(_TRIES):
+                try:
+                    answer = self._client.send_message_batch(QueueUrl=url, Entries=entries)
+                except (ClientError, BotoCoreError) as error:
+                    raise TransientError(str(error)) from error
+                refused = {failure["Id"] for failure in answer.get("Failed", ())}
+                if not refused:
+                    break
+                entries = [entry for entry in entries if entry["Id"] in refused]
+            else:
+                raise TransientError(f"SQS refused tickets: {json.dumps(answer['Failed'])}")
+
+    def _dead_letter(self, url: str, body: str, cause: str) -> None:
+        attributes: Any = {"cause": {"DataType": "String", "StringValue": cause}}
+        try:
+            self._client.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes)
+        except (ClientError, BotoCoreError) as error:
+            raise TransientError(str(error)) from error

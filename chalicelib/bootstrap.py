@@ -1,0 +1,259 @@
+"""The composition root: settings -> adapters -> services, each built once, when it is first asked for."""
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import cache, cached_property
+
+import boto3
+from botocore.config import Config
+from ulid import ULID
+
+from chalicelib.adapters import tables
+from chalicelib.adapters.client_repository import DynamoClientRepository
+from chalicelib.adapters.counter_repository import DynamoCounterRepository
+from chalicelib.adapters.dynamodb import DynamoDB
+from chalicelib.adapters.mailing_repository import DynamoMailingRepository
+from chalicelib.adapters.message_lists import DynamoMessageLists
+from chalicelib.adapters.message_repository import DUE_SHARDS, DynamoMessageRepository
+from chalicelib.adapters.provider_client import ProviderClient
+from chalicelib.adapters.queues import QueueUrls, SqsTicketQueue
+from chalicelib.adapters.scheduler import EventBridgeScheduler, ScheduleTarget
+from chalicelib.adapters.secrets import Secrets, Token
+from chalicelib.adapters.segment_repository import DynamoSegmentRepository
+from chalicelib.config import Settings
+from chalicelib.domain.backoff import Backoff
+from chalicelib.domain.delivery import Policy
+from chalicelib.services.cached_mailings import CachedMailings
+from chalicelib.services.deliver_message import DeliverMessage
+from chalicelib.services.dispatch_due import DispatchDue
+from chalicelib.services.finish_mailing import FinishMailing
+from chalicelib.services.manage_clients import ManageClients
+from chalicelib.services.manage_mailings import ManageMailings
+from chalicelib.services.plan_mailing import PlanMailing
+from chalicelib.services.plan_segment import PlanSegment
+from chalicelib.services.read_messages import ReadMessages
+from chalicelib.services.read_statistics import ReadStatistics
+from chalicelib.services.send_messages import SendMessages
+from chalicelib.services.start_due import StartDue
+
+AWS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
+
+
+def utc_now() -> datetime:
+    """Read the clock, to the millisecond: what is finer would not survive being stored."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def new_id() -> str:
+    """Make an id that sorts by time: a ULID."""
+    return str(ULID())
+
+
+class Application:
+    """Everything that runs, wired. Tests put their own parts in the place of any attribute."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        tables.bind(settings.table_prefix)
+
+    # Adapters
+
+    @cached_property
+    def dynamodb(self) -> DynamoDB:
+        """The plain DynamoDB client."""
+        return DynamoDB()
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """Tokens."""
+        return Secrets()
+
+    @cached_property
+    def clients(self) -> DynamoClientRepository:
+        """Clients, and who belongs to which part of the audience."""
+        return DynamoClientRepository(self.dynamodb)
+
+    @cached_property
+    def audience(self) -> DynamoClientRepository:
+        """The same repository: clients and memberships change together."""
+        return self.clients
+
+    @cached_property
+    def mailings(self) -> DynamoMailingRepository:
+        """Mailings."""
+        return DynamoMailingRepository()
+
+    @cached_property
+    def segments(self) -> DynamoSegmentRepository:
+        """The segments of mailings."""
+        return DynamoSegmentRepository(self.dynamodb)
+
+    @cached_property
+    def messages(self) -> DynamoMessageRepository:
+        """The rows, and with them the counters."""
+        return DynamoMessageRepository(self.dynamodb)
+
+    @cached_property
+    def counters(self) -> DynamoCounterRepository:
+        """The counters of mailings."""
+        return DynamoCounterRepository(self.dynamodb)
+
+    @cached_property
+    def message_lists(self) -> DynamoMessageLists:
+        """Which messages a mailing or a client has."""
+        return DynamoMessageLists(self.dynamodb)
+
+    @cached_property
+    def tickets(self) -> SqsTicketQueue:
+        """The queues of tickets."""
+        names = self.settings
+        urls = QueueUrls(
+            plan=names.plan_queue_url,
+            plan_dlq=names.plan_dlq_url,
+            send=names.send_queue_url,
+            send_dlq=names.send_dlq_url,
+            express=names.express_queue_url,
+        )
+        return SqsTicketQueue(boto3.client("sqs", config=AWS), urls)
+
+    @cached_property
+    def scheduler(self) -> EventBridgeScheduler:
+        """What starts mailings."""
+        target = ScheduleTarget(
+            group=self.settings.schedule_group,
+            planner_arn=self.settings.planner_arn,
+            role_arn=self.settings.scheduler_role_arn,
+            dead_letter_arn=self.settings.scheduler_dlq_arn,
+        )
+        return EventBridgeScheduler(boto3.client("scheduler", config=AWS), boto3.client("lambda", config=AWS), target)
+
+    @cached_property
+    def provider(self) -> ProviderClient:
+        """The provider."""
+        return ProviderClient(
+            self.settings.provider_url,
+            Token(self.secrets, self.settings.provider_token_secret),
+            connect_timeout_seconds=self.settings.provider_connect_timeout_seconds,
+            pool_size=self.settings.sender_threads,
+        )
+
+    # Services
+
+    @cached_property
+    def manage_clients(self) -> ManageClients:
+        """Clients as the API knows them."""
+        return ManageClients(self.clients, self.audience, clock=utc_now, new_id=new_id)
+
+    @cached_property
+    def manage_mailings(self) -> ManageMailings:
+        """Mailings as the API knows them."""
+        return ManageMailings(self.mailings, self.scheduler, clock=utc_now, new_id=new_id)
+
+    @cached_property
+    def start_due(self) -> StartDue:
+        """Starts what is due."""
+        return StartDue(self.mailings, self.scheduler, clock=utc_now)
+
+    @cached_property
+    def read_messages(self) -> ReadMessages:
+        """Messages as the API knows them."""
+        return ReadMessages(self.messages, self.message_lists, self.mailings, self.clients)
+
+    @cached_property
+    def read_statistics(self) -> ReadStatistics:
+        """How mailings fare."""
+        return ReadStatistics(self.mailings, self.counters, self.segments)
+
+    @cached_property
+    def cached_mailings(self) -> CachedMailings:
+        """Mailings, at most two seconds old."""
+        return CachedMailings(self.mailings, utc_now)
+
+    @cached_property
+    def finish_mailing(self) -> FinishMailing:
+        """Finds out that a mailing is planned, or finished."""
+        return FinishMailing(self.mailings, self.segments, self.counters, utc_now)
+
+    @cached_property
+    def plan_mailing(self) -> PlanMailing:
+        """Starts a mailing."""
+        return PlanMailing(
+            self.mailings,
+            self.segments,
+            self.audience,
+            self.tickets,
+            self.scheduler,
+            utc_now,
+            plan_segments=self.settings.plan_segments,
+            express_max_clients=self.settings.express_max_clients,
+        )
+
+    @cached_property
+    def plan_segment(self) -> PlanSegment:
+        """Plans a segment of a mailing."""
+        return PlanSegment(
+            self.mailings,
+            self.segments,
+            self.audience,
+            self.messages,
+            self.tickets,
+            self.finish_mailing,
+            utc_now,
+            queued_grace=timedelta(seconds=self.settings.queued_grace_seconds),
+        )
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What operators tuned about delivery."""
+        return Policy(
+            Backoff(self.settings.backoff_base_seconds, self.settings.backoff_cap_seconds),
+            max_attempts=self.settings.max_attempts,
+            request_timeout=timedelta(seconds=self.settings.provider_timeout_seconds),
+        )
+
+    @cached_property
+    def send_messages(self) -> SendMessages:
+        """Sends the messages of tickets."""
+        threads = self.settings.sender_threads
+        deliver = DeliverMessage(
+            self.cached_mailings, self.clients, self.provider, utc_now, random.uniform, self.policy
+        )
+        return SendMessages(
+            deliver,
+            self.clients,
+            self.messages,
+            self.tickets,
+            self.finish_mailing,
+            utc_now,
+            new_id,
+            ThreadPoolExecutor(threads, thread_name_prefix="deliver"),
+            threads,
+        )
+
+    @cached_property
+    def dispatch_due(self) -> DispatchDue:
+        """Brings back what was lost."""
+        return DispatchDue(
+            self.start_due,
+            self.finish_mailing,
+            self.mailings,
+            self.cached_mailings,
+            self.segments,
+            self.messages,
+            self.tickets,
+            utc_now,
+            queued_grace=timedelta(seconds=self.settings.queued_grace_seconds),
+            due_shards=DUE_SHARDS,
+        )
+
+
+@cache
+def application() -> Application:
+    """Build the application of this process from its environment.
+
+    Raises:
+        ConfigurationError: names every setting that is missing or does not parse.
+    """
+    return Application(Settings.from_env())

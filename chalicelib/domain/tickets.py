@@ -1,0 +1,78 @@
+"""Tickets: what lies in queues. They carry ids only and are hints to look at rows."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ValidationError as PydanticValidationError
+
+from chalicelib.domain.message import MAX_TICKET_DELAY, Message
+from chalicelib.errors import PermanentError
+
+IDS_PER_TICKET = 24  # four of them fill a transaction
+
+MessageId = Annotated[int, Field(gt=0, lt=2**53)]
+Id = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Ticket(BaseModel):
+    """What all tickets have: a version, so that a later release can tell its own from these."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    v: Literal[1] = 1
+    mailing_id: Id
+
+
+class MessagesTicket(Ticket):
+    """Look at these messages of a mailing."""
+
+    message_ids: Annotated[list[MessageId], Field(min_length=1, max_length=IDS_PER_TICKET)]
+
+
+class SegmentTicket(Ticket):
+    """Plan on at this segment of a mailing."""
+
+    segment: Id
+
+
+AnyTicket = TypeVar("AnyTicket", bound=Ticket)
+
+
+def read(shape: type[AnyTicket], body: str) -> AnyTicket:
+    """Read a ticket.
+
+    Raises:
+        PermanentError: it is no JSON, of an unknown version, or has other fields; says which.
+    """
+    try:
+        return shape.model_validate_json(body)
+    except PydanticValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, issue['loc'])) or 'ticket'}: {issue['msg']}" for issue in error.errors())
+        raise PermanentError(f"unreadable ticket: {wrong}") from error
+
+
+def deal_out(ids: Sequence[int]) -> list[Sequence[int]]:
+    """Cut ids into tickets."""
+    return [ids[start : start + IDS_PER_TICKET] for start in range(0, len(ids), IDS_PER_TICKET)]
+
+
+def delays(messages: Iterable[tuple[Message, timedelta]]) -> list[tuple[Sequence[int], timedelta]]:
+    """Group messages that wait into tickets, each delayed for the longest wait in it.
+
+    Waits within a ticket differ by a second or a tenth of the wait, whichever is longer: few tickets, and nobody
+    waits much longer than drawn. Waits that a queue cannot hold are left out: their `due_at` brings them back.
+    """
+    groups: list[tuple[list[int], timedelta, timedelta]] = []
+    for message, wait in sorted(messages, key=lambda pair: pair[1]):
+        if wait > MAX_TICKET_DELAY:
+            continue
+        if groups:
+            ids, shortest, _ = groups[-1]
+            if len(ids) < IDS_PER_TICKET and wait - shortest <= max(timedelta(seconds=1), shortest / 10):
+                ids.append(message.id)
+                groups[-1] = (ids, shortest, wait)
+                continue
+        groups.append(([message.id], wait, wait))
+    return [(ids, longest) for ids, _, longest in groups]

@@ -1,0 +1,108 @@
+"""The minute hand: whatever should have gone on by itself and has not, goes on here."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from chalicelib.domain.mailing import MailingStatus
+from chalicelib.domain.message import PUT_OFF_GRACE, Status
+from chalicelib.domain.tickets import deal_out
+from chalicelib.ports import Clock, DueMessage, MailingRepository, MessageRepository, SegmentRepository, TicketQueue
+from chalicelib.services.cached_mailings import CachedMailings
+from chalicelib.services.finish_mailing import FinishMailing
+from chalicelib.services.plan_segment import SEGMENT_GRACE
+from chalicelib.services.start_due import StartDue
+
+logger = logging.getLogger(__name__)
+
+NEARLY_EMPTY_TICKETS = 100
+PAGE = 240  # ten tickets
+SEGMENTS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchDue:
+    """Brings back what was lost: late mailings, stale segments, due rows, mailings that nobody finished.
+
+    A row's `due_at` moves forward before its ticket is sent: killed in between, it comes due once more.
+    """
+
+    start_due: StartDue
+    finish: FinishMailing
+    mailings: MailingRepository
+    cached_mailings: CachedMailings
+    segments: SegmentRepository
+    messages: MessageRepository
+    tickets: TicketQueue
+    clock: Clock
+    queued_grace: timedelta
+    due_shards: int
+
+    def __call__(self, stop_at: datetime) -> None:
+        """Look at everything once, or until `stop_at`; the next minute goes on."""
+        started = self.start_due()
+        segments = self._segments()
+        deferred = self._messages(Status.DEFERRED, PUT_OFF_GRACE, stop_at)
+        # While tickets wait, a queued row is late because the queue is long, and one more ticket makes it longer.
+        nearly_empty = self.tickets.backlog() <= NEARLY_EMPTY_TICKETS
+        queued = self._messages(Status.QUEUED, self.queued_grace, stop_at) if nearly_empty else 0
+        running = self._finish_running(stop_at)
+        logger.info(
+            "dispatched",
+            extra={
+                "mailings_started": len(started),
+                "mailings_running": running,
+                "segments": segments,
+                "deferred": deferred,
+                "queued": queued,
+            },
+        )
+
+    def _segments(self) -> int:
+        now = self.clock()
+        due = self.segments.due(now, SEGMENTS)
+        for mailing_id, name in due:
+            segment = self.segments.get(mailing_id, name)
+            if segment is not None and not segment.done:
+                self.segments.save(replace(segment, due_at=now + SEGMENT_GRACE))
+                self.tickets.send_segments(mailing_id, [name])
+        return len(due)
+
+    def _messages(self, status: Status, grace: timedelta, stop_at: datetime) -> int:
+        return sum(self._shard(status, shard, grace, stop_at) for shard in range(self.due_shards))
+
+    def _shard(self, status: Status, shard: int, grace: timedelta, stop_at: datetime) -> int:
+        dispatched = 0
+        while (now := self.clock()) < stop_at:
+            due = self.messages.due(status, shard, now, PAGE)
+            moved = self.messages.move_due(due, now=now, due_at=now + grace) if due else []
+            self._queue(moved)
+            dispatched += len(moved)
+            if len(due) < PAGE or not moved:
+                break
+        return dispatched
+
+    def _queue(self, due: Sequence[DueMessage]) -> None:
+        by_mailing = defaultdict(list)
+        for message in due:
+            by_mailing[message.mailing_id].append(message.id)
+        for mailing_id, ids in by_mailing.items():
+            mailing = self.cached_mailings.get(mailing_id)
+            if mailing is None:
+                logger.error("due rows of no mailing", extra={"mailing_id": mailing_id, "message_ids": ids})
+            else:
+                self.tickets.send_messages(mailing, [(ticket, timedelta()) for ticket in deal_out(ids)])
+
+    def _finish_running(self, stop_at: datetime) -> int:
+        looked_at, after = 0, None
+        while self.clock() < stop_at:
+            page = self.mailings.page(MailingStatus.RUNNING, after, PAGE)
+            for mailing in page.items:
+                self.finish.planning(mailing.id)
+                looked_at += 1
+            after = page.next
+            if after is None:
+                break
+        return looked_at

@@ -1,0 +1,167 @@
+"""Mailings: created, read, listed, changed and deleted."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+
+from chalicelib.domain.audience import AudienceFilter
+from chalicelib.domain.local_window import LocalWindow
+from chalicelib.domain.mailing import (
+    CHANGEABLE_WHILE_RUNNING,
+    MAX_DURATION,
+    NOT_STARTED,
+    STOPPED,
+    Mailing,
+    MailingStatus,
+    OnUncertain,
+)
+from chalicelib.errors import ConflictError, FieldError, NotFoundError, TransientError, ValidationError
+from chalicelib.ports import Clock, MailingRepository, NewId, Page, Scheduler
+from chalicelib.services.optimistic import optimistically
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class NewMailing:
+    """What is told of a mailing to create."""
+
+    start_at: datetime
+    end_at: datetime
+    text: str
+    filter: AudienceFilter = AudienceFilter()
+    window: LocalWindow | None = None
+    on_uncertain: OnUncertain = OnUncertain.RETRY
+
+
+@dataclass(frozen=True, slots=True)
+class ManageMailings:
+    """The use cases of mailings."""
+
+    mailings: MailingRepository
+    scheduler: Scheduler
+    clock: Clock
+    new_id: NewId
+
+    def create(self, new: NewMailing) -> Mailing:
+        """Create a mailing and have it started: at its time, or at once if that has passed.
+
+        Raises:
+            ValidationError: its times contradict each other or the clock.
+        """
+        now = self.clock()
+        mailing = Mailing(
+            id=self.new_id(),
+            start_at=new.start_at,
+            end_at=new.end_at,
+            text=new.text,
+            filter=new.filter,
+            window=new.window,
+            on_uncertain=new.on_uncertain,
+            status=MailingStatus.SCHEDULED,
+            created_at=now,
+            updated_at=now,
+        )
+        _check_times(mailing, now)
+        self.mailings.create(mailing)
+        logger.info("mailing created", extra={"mailing_id": mailing.id})
+        self._arm(mailing, now)
+        return mailing
+
+    def get(self, mailing_id: str) -> Mailing:
+        """Read a mailing.
+
+        Raises:
+            NotFoundError: there is none, or it was deleted.
+        """
+        mailing = self.mailings.get(mailing_id)
+        if mailing is None or mailing.status is MailingStatus.DELETED:
+            raise NotFoundError("there is no such mailing")
+        return mailing
+
+    def page(self, status: MailingStatus | None, after: str | None, limit: int) -> Page[Mailing]:
+        """List mailings, newest first."""
+        return self.mailings.page(status, after, limit)
+
+    def update(self, mailing_id: str, change: Callable[[Mailing], Mailing]) -> Mailing:
+        """Change a mailing; a change that changes nothing stores nothing. A changed start moves the schedule.
+
+        Args:
+            mailing_id: which.
+            change: pure; it is applied again to the newer mailing if somebody else was faster.
+
+        Raises:
+            NotFoundError: there is none, or it was deleted.
+            ValidationError: its times would contradict each other or the clock.
+            ConflictError: a field cannot be changed any more, or others kept changing the mailing.
+        """
+
+        def read_and_replace() -> Mailing:
+            before = self.get(mailing_id)
+            after = change(before)
+            changed = {
+                field.name for field in fields(Mailing) if getattr(before, field.name) != getattr(after, field.name)
+            }
+            if not changed:
+                return before
+            now = self.clock()
+            _check_changeable(before, changed)
+            if changed & {"start_at", "end_at"}:
+                _check_times(after, now)
+            after = replace(after, updated_at=now, version=before.version + 1)
+            self.mailings.replace(before, after)
+            logger.info("mailing changed", extra={"mailing_id": mailing_id, "fields": sorted(changed)})
+            if "start_at" in changed:
+                self._arm(after, now)
+            return after
+
+        return optimistically(read_and_replace)
+
+    def delete(self, mailing_id: str) -> None:
+        """Delete a mailing: no request of it is begun any more, and nothing lists it.
+
+        Raises:
+            NotFoundError: there is none, or it was deleted before.
+            ConflictError: others kept changing it.
+        """
+
+        def read_and_replace() -> None:
+            before = self.get(mailing_id)
+            after = replace(before, status=MailingStatus.DELETED, updated_at=self.clock(), version=before.version + 1)
+            self.mailings.replace(before, after)
+
+        optimistically(read_and_replace)
+        logger.info("mailing deleted", extra={"mailing_id": mailing_id})
+        try:
+            self.scheduler.remove(mailing_id)
+        except TransientError as error:
+            # The planner finds it deleted and does nothing.
+            logger.warning("schedule not removed", extra={"mailing_id": mailing_id, "error": str(error)})
+
+    def _arm(self, mailing: Mailing, now: datetime) -> None:
+        try:
+            if mailing.start_at <= now:
+                self.scheduler.start_now(mailing.id)
+            else:
+                self.scheduler.put(mailing)
+        except TransientError as error:
+            # The mailing stands, and the dispatcher starts within a minute whatever is due.
+            logger.warning("mailing not armed", extra={"mailing_id": mailing.id, "error": str(error)})
+
+
+def _check_times(mailing: Mailing, now: datetime) -> None:
+    if mailing.end_at <= mailing.start_at:
+        raise ValidationError(FieldError("end_at", "must be after start_at"))
+    if mailing.end_at <= now:
+        raise ValidationError(FieldError("end_at", "must be in the future"))
+    if mailing.end_at - mailing.start_at > MAX_DURATION:
+        raise ValidationError(FieldError("end_at", f"must be at most {MAX_DURATION.days} days after start_at"))
+
+
+def _check_changeable(mailing: Mailing, changed: set[str]) -> None:
+    if mailing.status is MailingStatus.FINISHED or mailing.status in STOPPED:
+        raise ConflictError(f"the mailing is {mailing.status} and cannot be changed any more")
+    fixed = sorted(changed - CHANGEABLE_WHILE_RUNNING)
+    if fixed and mailing.status not in NOT_STARTED:
+        raise ConflictError(f"{' and '.join(fixed)} cannot be changed once the mailing has started")

@@ -1,0 +1,106 @@
+"""Plan a segment: a row for each of its clients, then the tickets for the rows."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from chalicelib.domain.audience import Member
+from chalicelib.domain.mailing import STOPPED, Mailing
+from chalicelib.domain.message import UNLEASED, Message, Status, message_id
+from chalicelib.domain.segment import Segment
+from chalicelib.domain.tickets import SegmentTicket, deal_out
+from chalicelib.ports import (
+    AudienceRepository,
+    Clock,
+    MailingRepository,
+    MessageRepository,
+    SegmentRepository,
+    TicketQueue,
+)
+from chalicelib.services.finish_mailing import FinishMailing
+
+logger = logging.getLogger(__name__)
+
+SEGMENT_GRACE = timedelta(minutes=7)  # above the visibility timeout of the plan queue
+ROWS_PER_PAGE = 495  # five full transactions
+READ_LIMIT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSegment:
+    """Plans a segment from its cursor on, and hands itself on when its time is over.
+
+    Rows come first, then their tickets, then the cursor. Killed in between: the page is planned again, finds its
+    rows, and queues tickets for those that nobody has looked at yet; a ticket too many changes nothing.
+    """
+
+    mailings: MailingRepository
+    segments: SegmentRepository
+    audience: AudienceRepository
+    messages: MessageRepository
+    tickets: TicketQueue
+    finish: FinishMailing
+    clock: Clock
+    queued_grace: timedelta
+
+    def __call__(self, ticket: SegmentTicket, stop_at: datetime) -> None:
+        """Plan until the segment is done or `stop_at` has come."""
+        ids = {"mailing_id": ticket.mailing_id, "segment": ticket.segment}
+        mailing = self.mailings.get(ticket.mailing_id)
+        segment = self.segments.get(ticket.mailing_id, ticket.segment)
+        if mailing is None or segment is None:
+            logger.warning("plan ticket dropped: there is no such segment", extra=ids)
+            return
+        planned = 0
+        while not segment.done and mailing.status not in STOPPED:
+            if self.clock() >= stop_at:
+                self.tickets.send_segments(mailing.id, [segment.segment])
+                logger.info("segment handed on", extra=ids | {"planned": planned})
+                return
+            members, segment = self._read(mailing, segment)
+            planned += self._plan(mailing, members)
+            self.segments.save(segment)
+        if not segment.done:
+            self.segments.save(replace(segment, due_at=None))
+        logger.info("segment planned", extra=ids | {"planned": planned})
+        self.finish.planning(ticket.mailing_id)
+
+    def _read(self, mailing: Mailing, segment: Segment) -> tuple[list[Member], Segment]:
+        """Read on until a page is full; returns its members, and the segment with the cursor behind them."""
+        members: list[Member] = []
+        part, after = segment.cursor_part, segment.cursor_after
+        while part < len(segment.parts) and len(members) < ROWS_PER_PAGE:
+            page = self.audience.members(segment.parts[part], after, READ_LIMIT)
+            members += (member for member in page.items if mailing.filter.matches(member))
+            part, after = (part, page.next) if page.next else (part + 1, None)
+        done = part == len(segment.parts)
+        due_at = None if done else self.clock() + SEGMENT_GRACE
+        return members, replace(segment, cursor_part=part, cursor_after=after, due_at=due_at)
+
+    def _plan(self, mailing: Mailing, members: Sequence[Member]) -> int:
+        now = self.clock()
+        rows = [self._row(mailing, member.client_id, now) for member in members]
+        stored = self.messages.plan(mailing, rows)
+        untouched = [row.id for row in stored if row.status is Status.QUEUED]
+        self.tickets.send_messages(mailing, [(ids, timedelta()) for ids in deal_out(untouched)])
+        return len(stored)
+
+    def _row(self, mailing: Mailing, client_id: str, now: datetime) -> Message:
+        id_ = message_id(mailing.id, client_id)
+        return Message(
+            id=id_,
+            mailing_id=mailing.id,
+            client_id=client_id,
+            mailing_shard=mailing_shard(mailing, id_),
+            status=Status.QUEUED,
+            created_at=now,
+            version="",
+            due_at=now + self.queued_grace,
+            lease_until=UNLEASED,
+        )
+
+
+def mailing_shard(mailing: Mailing, id_: int) -> str:
+    """Name the partition of the by-mailing index in which a message is listed."""
+    return f"{mailing.id}#{id_ % mailing.message_shards:02d}"

@@ -1,0 +1,67 @@
+"""Messages: one, those of a mailing, those of a client."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chalicelib.domain.mailing import MailingStatus
+from chalicelib.domain.message import Message, Status
+from chalicelib.errors import NotFoundError
+from chalicelib.ports import ClientRepository, MailingRepository, MessageLists, MessageRepository, Page
+
+MAX_READS = 10  # index pages behind one page of a filtered list
+
+
+@dataclass(frozen=True, slots=True)
+class ReadMessages:
+    """The use cases of those who ask where a message is."""
+
+    messages: MessageRepository
+    lists: MessageLists
+    mailings: MailingRepository
+    clients: ClientRepository
+
+    def get(self, message_id: int) -> Message:
+        """Read a message.
+
+        Raises:
+            NotFoundError: there is none, or it has aged out.
+        """
+        message = self.messages.get_many([message_id]).get(message_id)
+        if message is None:
+            raise NotFoundError("there is no such message")
+        return message
+
+    def of_mailing(self, mailing_id: str, status: Status | None, after: str | None, limit: int) -> Page[Message]:
+        """List messages of a mailing; a status is looked for in at most 10 × `limit` of them a page.
+
+        Raises:
+            NotFoundError: there is no such mailing, or it was deleted.
+        """
+        mailing = self.mailings.get(mailing_id)
+        if mailing is None or mailing.status is MailingStatus.DELETED:
+            raise NotFoundError("there is no such mailing")
+        return self._page(lambda start, count: self.lists.of_mailing(mailing, start, count), status, after, limit)
+
+    def of_client(self, client_id: str, after: str | None, limit: int) -> Page[Message]:
+        """List messages of a client.
+
+        Raises:
+            NotFoundError: there is no such client.
+        """
+        if self.clients.get(client_id) is None:
+            raise NotFoundError("there is no such client")
+        return self._page(lambda start, count: self.lists.of_client(client_id, start, count), None, after, limit)
+
+    def _page(
+        self, read: Callable[[str | None, int], Page[int]], status: Status | None, after: str | None, limit: int
+    ) -> Page[Message]:
+        found: list[Message] = []
+        for _ in range(MAX_READS):
+            ids = read(after, limit)
+            rows = self.messages.get_many(ids.items)
+            matching = [row for id_ in ids.items if (row := rows.get(id_)) and status in {None, row.status}]
+            found, after = found + matching, ids.next
+            limit -= len(matching)
+            if after is None or not limit:
+                break
+        return Page(found, after)

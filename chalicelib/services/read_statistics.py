@@ -1,0 +1,117 @@
+"""Statistics: how far mailings are, from their counters."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.domain.mailing import Mailing, MailingStatus
+from chalicelib.domain.message import Status
+from chalicelib.errors import NotFoundError
+from chalicelib.ports import CounterRepository, MailingCounters, MailingRepository, Page, SegmentRepository
+
+MINUTES = 120
+PARALLEL_READS = 8  # below the ten connections that a boto3 client keeps
+_LISTED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Messages by status."""
+
+    queued: int = 0
+    deferred: int = 0
+    sent: int = 0
+    failed: int = 0
+    expired: int = 0
+    cancelled: int = 0
+
+    @classmethod
+    def of(cls, counters: Counter[str]) -> "Counts":
+        """Pick the counts by status out of all counters."""
+        return cls(**{status.value: counters[status.value] for status in Status})
+
+    @property
+    def total(self) -> int:
+        """All messages: as many as clients were planned."""
+        return self.queued + self.deferred + self.sent + self.failed + self.expired + self.cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Counts of all mailings that are not deleted, and one page of them with their own."""
+
+    totals: Counts
+    mailings: Page[tuple[Mailing, Counts]]
+
+
+@dataclass(frozen=True, slots=True)
+class MailingStatistics:
+    """Everything that is counted of one mailing.
+
+    Attributes:
+        counters: by name, as `domain.message.counter_changes` names them.
+        per_minute: the latest minutes (UTC) in which something was sent, in order of time.
+        segments_done: of `mailing.segments`.
+    """
+
+    mailing: Mailing
+    counters: MailingCounters
+    per_minute: Sequence[tuple[datetime, Counter[str]]]
+    segments_done: int
+
+    def under(self, prefix: str) -> Mapping[str, int]:
+        """List the counters below a name (`deferred`: `retry`, `window`, …) that are not zero, highest first."""
+        counts = self.counters.counts
+        below = {name.removeprefix(f"{prefix}."): counts[name] for name in counts if name.startswith(f"{prefix}.")}
+        return {name: count for name, count in Counter(below).most_common() if count}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadStatistics:
+    """The use cases of those who ask how it goes."""
+
+    mailings: MailingRepository
+    counters: CounterRepository
+    segments: SegmentRepository
+
+    def overview(self, after: str | None, limit: int) -> Overview:
+        """Count messages over all mailings, and of each mailing of one page.
+
+        The totals are read anew each time: one query per mailing, eight at once.
+        """
+        counts = self._counts_of_all()
+        page = self.mailings.page(None, after, limit)
+        listed = [(mailing, counts.get(mailing.id, Counts())) for mailing in page.items]
+        totals = Counter[str]()
+        for each in counts.values():
+            totals.update({status.value: getattr(each, status.value) for status in Status})
+        return Overview(Counts.of(totals), Page(listed, page.next))
+
+    def of_mailing(self, mailing_id: str) -> MailingStatistics:
+        """Read everything that is counted of a mailing.
+
+        Raises:
+            NotFoundError: there is none, or it was deleted.
+        """
+        mailing = self.mailings.get(mailing_id)
+        if mailing is None or mailing.status is MailingStatus.DELETED:
+            raise NotFoundError("there is no such mailing")
+        return MailingStatistics(
+            mailing,
+            self.counters.totals(mailing_id),
+            self.counters.per_minute(mailing_id, MINUTES),
+            sum(segment.done for segment in self.segments.of_mailing(mailing_id)),
+        )
+
+    def _counts_of_all(self) -> Mapping[str, Counts]:
+        ids: list[str] = []
+        page = self.mailings.page(None, None, _LISTED)
+        ids += [mailing.id for mailing in page.items]
+        while page.next:
+            page = self.mailings.page(None, page.next, _LISTED)
+            ids += [mailing.id for mailing in page.items]
+        with ThreadPoolExecutor(PARALLEL_READS) as pool:
+            totals = pool.map(self.counters.totals, ids)
+            return {id_: Counts.of(counters.counts) for id_, counters in zip(ids, totals, strict=True)}

@@ -1,0 +1,65 @@
+"""Where batches of tickets come in: read each, set aside what cannot be read, report what must come again."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from chalicelib.domain.tickets import AnyTicket, MessagesTicket, SegmentTicket, read
+from chalicelib.errors import PermanentError, TransientError
+from chalicelib.services.plan_segment import PlanSegment
+from chalicelib.services.send_messages import SendMessages
+
+logger = logging.getLogger(__name__)
+
+Record = Mapping[str, Any]
+DeadLetter = Callable[[str, str], None]
+Report = dict[str, list[dict[str, str]]]
+
+
+def receive_messages(
+    records: Sequence[Record], send: SendMessages, dead_letter: DeadLetter, stop_at: datetime
+) -> Report:
+    """Work off a batch of the sender's queues.
+
+    Args:
+        records: of an SQS event: `messageId`, `body`.
+        send: does the work.
+        dead_letter: takes a body that cannot be read, and the cause.
+        stop_at: when everything must be recorded.
+
+    Returns:
+        What Lambda's `ReportBatchItemFailures` expects: the ids of records that must be delivered again.
+    """
+    read_records = _read(MessagesTicket, records, dead_letter)
+    failed = send([ticket for _, ticket in read_records], stop_at)
+    return _report(read_records[position][0] for position in sorted(failed))
+
+
+def receive_segments(
+    records: Sequence[Record], plan: PlanSegment, dead_letter: DeadLetter, stop_at: datetime
+) -> Report:
+    """Work off a batch of the plan queue; arguments and answer as for `receive_messages`."""
+    failed = []
+    for record, ticket in _read(SegmentTicket, records, dead_letter):
+        try:
+            plan(ticket, stop_at)
+        except TransientError:
+            logger.exception("segment not planned; its ticket comes again", extra={"mailing_id": ticket.mailing_id})
+            failed.append(record)
+    return _report(failed)
+
+
+def _read(shape: type[AnyTicket], records: Sequence[Record], dead_letter: DeadLetter) -> list[tuple[Record, AnyTicket]]:
+    tickets = []
+    for record in records:
+        try:
+            tickets.append((record, read(shape, record["body"])))
+        except PermanentError as error:
+            dead_letter(record["body"], str(error))
+            logger.error("ticket set aside", extra={"cause": str(error), "sqs_message_id": record["messageId"]})  # noqa: TRY400 - the cause says it all
+    return tickets
+
+
+def _report(failed: Iterable[Record]) -> Report:
+    return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in failed]}

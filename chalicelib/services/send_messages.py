@@ -1,0 +1,223 @@
+"""Work off tickets of messages: lease their rows, have them delivered in parallel, record what came of it."""
+
+import logging
+import queue
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chalicelib.domain.client import Client
+from chalicelib.domain.message import Message, Outcome
+from chalicelib.domain.tickets import MessagesTicket, deal_out, delays
+from chalicelib.errors import TransientError
+from chalicelib.ports import ClientRepository, Clock, MessageRepository, NewId, TicketQueue
+from chalicelib.services.deliver_message import DeliverMessage, Undone
+from chalicelib.services.finish_mailing import FinishMailing
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=30)
+FLUSH_AFTER = timedelta(seconds=1)
+TICKETS_PER_LEASE = 4
+FULL = 96  # outcomes of four tickets
+
+
+@dataclass(frozen=True, slots=True)
+class SendMessages:
+    """Sends the messages of some tickets.
+
+    A ticket is done once rows hold the truth: each of its rows ended, waits with a `due_at`, is another sender's,
+    or has a new ticket. Killed anywhere: the tickets come back after the visibility timeout, leases are over by
+    then, and rows whose outcome was recorded are left alone.
+    """
+
+    deliver: DeliverMessage
+    clients: ClientRepository
+    messages: MessageRepository
+    tickets: TicketQueue
+    finish: FinishMailing
+    clock: Clock
+    new_version: NewId
+    executor: Executor
+    threads: int
+
+    def __call__(self, tickets: Sequence[MessagesTicket], stop_at: datetime) -> set[int]:
+        """Send until all is done or the time is over; what was not begun by then goes back as new tickets.
+
+        Args:
+            tickets: of any mailings.
+            stop_at: when everything must be recorded.
+
+        Returns:
+            The positions of tickets that failed by a fault of ours and must be delivered again.
+        """
+        return _Run(self, tickets, stop_at).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    position: int
+    message: Message
+    outcome: Outcome | Undone | None
+    """None: the attempt failed by a fault of ours."""
+
+
+class _Run:
+    """One batch of tickets on its way."""
+
+    def __init__(self, service: SendMessages, tickets: Sequence[MessagesTicket], stop_at: datetime) -> None:
+        self._service = service
+        self._begin_until = stop_at - service.deliver.policy.request_timeout
+        self._waiting = deque(enumerate(tickets))
+        self._flying = 0
+        self._results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
+        self._to_record: list[_Result] = []
+        self._flush_at: datetime | None = None
+        self._to_release: list[_Result] = []
+        self._mailings_touched: set[str] = set()
+        self._failed: set[int] = set()
+
+    def run(self) -> set[int]:
+        while self._waiting or self._flying:
+            while self._waiting and self._has_room():
+                if self._service.clock() >= self._begin_until:
+                    self._hand_on()
+                else:
+                    self._begin([self._waiting.popleft() for _ in range(min(TICKETS_PER_LEASE, len(self._waiting)))])
+            if self._flying:
+                self._collect()
+        self._flush()
+        self._give_back()
+        self._finish()
+        return self._failed
+
+    def _has_room(self) -> bool:
+        """Keep every thread busy while the next rows are leased, and lease no more than that."""
+        return self._flying < self._service.threads + FULL
+
+    def _begin(self, tickets: Sequence[tuple[int, MessagesTicket]]) -> None:
+        service = self._service
+        positions = {id_: position for position, ticket in tickets for id_ in ticket.message_ids}
+        now = service.clock()
+        version = service.new_version()
+        try:
+            service.messages.lease(list(positions), now=now, until=now + LEASE, version=version)
+            rows = service.messages.get_many(positions.keys())
+            leased = [row for row in rows.values() if row.version == version]
+            clients = service.clients.get_many({row.client_id for row in leased})
+        except TransientError:
+            logger.exception("tickets could not be begun", extra=_ids_of(tickets))
+            self._failed.update(positions.values())
+            return
+        if missing := positions.keys() - rows.keys():
+            logger.warning("rows do not exist: dropped", extra=_ids_of(tickets) | {"message_ids": sorted(missing)})
+        if others := [row.id for row in rows.values() if row.version != version]:
+            logger.info("rows ended or in other hands", extra=_ids_of(tickets) | {"message_ids": sorted(others)})
+        for row in leased:
+            self._flying += 1
+            service.executor.submit(self._deliver, positions[row.id], row, clients.get(row.client_id), now)
+
+    def _deliver(self, position: int, message: Message, client: Client | None, read_at: datetime) -> None:
+        outcome: Outcome | Undone | None = None
+        try:
+            outcome = self._service.deliver(message, client, read_at, self._begin_until)
+        except Exception:
+            logger.exception("delivery failed", extra={"mailing_id": message.mailing_id, "message_id": message.id})
+        finally:
+            self._results.put(_Result(position, message, outcome))
+
+    def _collect(self) -> None:
+        """Wait for results, at the longest until some must be recorded."""
+        wait = (self._flush_at - self._service.clock()).total_seconds() if self._flush_at else None
+        try:
+            self._take(self._results.get(timeout=None if wait is None else max(wait, 0)))
+            while len(self._to_record) < FULL:
+                self._take(self._results.get_nowait())
+        except queue.Empty:
+            pass
+        if len(self._to_record) >= FULL or (self._flush_at and self._service.clock() >= self._flush_at):
+            self._flush()
+
+    def _take(self, result: _Result) -> None:
+        self._flying -= 1
+        if isinstance(result.outcome, Outcome):
+            self._to_record.append(result)
+            self._flush_at = self._flush_at or self._service.clock() + FLUSH_AFTER
+        elif result.outcome is None:
+            self._failed.add(result.position)
+        else:
+            self._to_release.append(result)
+
+    def _flush(self) -> None:
+        """Record outcomes, then queue a delayed ticket for each row that waits."""
+        for mailing_id, results in _by_mailing(self._to_record).items():
+            outcomes = [result.outcome for result in results if isinstance(result.outcome, Outcome)]
+            try:
+                stored = self._service.messages.record(mailing_id, outcomes)
+            except TransientError:
+                logger.exception("outcomes could not be recorded", extra={"mailing_id": mailing_id})
+                self._failed.update(result.position for result in results)
+                continue
+            self._queue_again(mailing_id, [outcome.after for outcome in stored if outcome.after.not_before])
+            if any(not outcome.after.is_open for outcome in stored):
+                self._mailings_touched.add(mailing_id)
+        self._to_record = []
+        self._flush_at = None
+
+    def _queue_again(self, mailing_id: str, deferred: Sequence[Message]) -> None:
+        if not deferred:
+            return
+        now = self._service.clock()
+        waits = [(row, max((row.not_before or now) - now, timedelta())) for row in deferred]
+        try:
+            self._queue(mailing_id, delays(waits))
+        except TransientError:
+            logger.warning("delayed tickets not queued; due_at brings them back", extra={"mailing_id": mailing_id})
+
+    def _give_back(self) -> None:
+        """Release rows without a request; those that had no time left get a new ticket."""
+        for mailing_id, results in _by_mailing(self._to_release).items():
+            again = [result.message.id for result in results if result.outcome is Undone.NOT_BEGUN]
+            try:
+                self._service.messages.release([result.message for result in results])
+                self._queue(mailing_id, [(ids, timedelta()) for ids in deal_out(again)])
+            except TransientError:
+                logger.exception("rows could not be given back", extra={"mailing_id": mailing_id})
+                self._failed.update(result.position for result in results)
+
+    def _hand_on(self) -> None:
+        """Send the tickets that were not begun again, so that they do not count as failures."""
+        while self._waiting:
+            position, ticket = self._waiting.popleft()
+            try:
+                self._queue(ticket.mailing_id, [(ticket.message_ids, timedelta())])
+            except TransientError:
+                logger.exception("ticket could not be handed on", extra={"mailing_id": ticket.mailing_id})
+                self._failed.add(position)
+
+    def _queue(self, mailing_id: str, tickets: Sequence[tuple[Sequence[int], timedelta]]) -> None:
+        mailing = self._service.deliver.mailings.get(mailing_id)
+        if mailing is None:
+            logger.warning("tickets dropped: there is no such mailing", extra={"mailing_id": mailing_id})
+        elif tickets:
+            self._service.tickets.send_messages(mailing, tickets)
+
+    def _finish(self) -> None:
+        for mailing_id in self._mailings_touched:
+            try:
+                self._service.finish(mailing_id)
+            except TransientError:
+                logger.warning("mailing not looked at; the dispatcher does", extra={"mailing_id": mailing_id})
+
+
+def _by_mailing(results: Iterable[_Result]) -> dict[str, list[_Result]]:
+    grouped = defaultdict(list)
+    for result in results:
+        grouped[result.message.mailing_id].append(result)
+    return grouped
+
+
+def _ids_of(tickets: Iterable[tuple[int, MessagesTicket]]) -> dict[str, object]:
+    return {"mailing_ids": sorted({ticket.mailing_id for _, ticket in tickets})}
