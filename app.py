@@ -4,47 +4,58 @@ Event handlers stand here and not in blueprints: Chalice packages a blueprint's 
 Lambda imports without this module, and its middleware silently does not run.
 """
 
-import logging
-from typing import Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
 
-from chalice.app import Chalice, CloudWatchEvent, Response, SQSEvent
+from chalice.app import Chalice, CloudWatchEvent, SQSEvent
 
-logger = logging.getLogger(__name__)
+from chalicelib import api
+from chalicelib.bootstrap import application, utc_now
+from chalicelib.services.receive_tickets import receive_messages, receive_segments, receive_start
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 # infra/template.yaml puts the real queue in its place. `queue=` would be packaged as an intrinsic function,
 # and merging ours over it would give one with two keys; a plain string is replaced whole.
 REPLACED_BY_TEMPLATE = "arn:aws:sqs:us-east-1:000000000000:replaced-by-infra-template-yaml"
+TIME_TO_STOP = timedelta(seconds=3)  # what a function keeps of its timeout for recording and handing on
 
 app = Chalice(app_name="vestnik")
-
-
-@app.route("/health")
-def health() -> Response:
-    """Say that the API answers."""
-    return Response(body={"status": "ok"})
+api.register(app)
 
 
 @app.lambda_function(name="planner")
 def planner(event: dict[str, Any], _context: object) -> None:
-    """Open a mailing and write its segments."""
-    logger.warning("planner called with %s", event)
+    """Open a mailing and write its segments: called by its schedule, the API, or the dispatcher."""
+    receive_start(event, application().plan_mailing)
 
 
 @app.on_sqs_message(queue_arn=REPLACED_BY_TEMPLATE, name="plan_segment")
 def plan_segment(event: SQSEvent) -> dict[str, Any]:
-    """Plan one segment of a mailing's audience."""
-    logger.warning("plan_segment called with %d records", len(list(event)))
-    return {"batchItemFailures": []}
+    """Plan segments of mailings' audiences."""
+    built = application()
+    return receive_segments(_records(event), built.plan_segment, built.tickets.dead_letter_segment, _stop_at(event))
 
 
 @app.on_sqs_message(queue_arn=REPLACED_BY_TEMPLATE, name="sender")
 def sender(event: SQSEvent) -> dict[str, Any]:
-    """Send the messages that the tickets name."""
-    logger.warning("sender called with %d records", len(list(event)))
-    return {"batchItemFailures": []}
+    """Send the messages that the tickets name; takes from the send queue and the express queue."""
+    built = application()
+    return receive_messages(_records(event), built.send_messages, built.tickets.dead_letter_messages, _stop_at(event))
 
 
 @app.schedule("rate(1 minute)", name="dispatcher")
-def dispatcher(_event: CloudWatchEvent) -> None:
-    """Look again at whatever is due."""
-    logger.warning("dispatcher called")
+def dispatcher(event: CloudWatchEvent) -> None:
+    """Bring back what was lost or late."""
+    application().dispatch_due(_stop_at(event))
+
+
+def _records(event: SQSEvent) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = event.to_dict()["Records"]
+    return records
+
+
+def _stop_at(event: SQSEvent | CloudWatchEvent) -> datetime:
+    context = cast("LambdaContext", event.context)
+    return utc_now() + timedelta(milliseconds=context.get_remaining_time_in_millis()) - TIME_TO_STOP

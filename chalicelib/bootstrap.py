@@ -9,6 +9,7 @@ import boto3
 from botocore.config import Config
 from ulid import ULID
 
+from chalicelib import observability
 from chalicelib.adapters import tables
 from chalicelib.adapters.client_repository import DynamoClientRepository
 from chalicelib.adapters.counter_repository import DynamoCounterRepository
@@ -56,6 +57,7 @@ class Application:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        observability.configure(settings.log_level)
         tables.bind(settings.table_prefix)
 
     # Adapters

@@ -1,0 +1,19 @@
+"""The REST API: a blueprint a resource, under one middleware."""
+
+from chalice.app import Chalice
+
+from chalicelib.api.clients import clients
+from chalicelib.api.health import health
+from chalicelib.api.mailings import mailings
+from chalicelib.api.messages import messages
+from chalicelib.api.middleware import Middleware
+from chalicelib.api.stats import stats
+
+BLUEPRINTS = (health, clients, mailings, messages, stats)
+
+
+def register(app: Chalice) -> None:
+    """Add all routes to an app, and the middleware that stands around them."""
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    app.register_middleware(Middleware(app), "http")

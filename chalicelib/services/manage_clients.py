@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from chalicelib.domain.audience import AudienceFilter, parts_to_read
 from chalicelib.domain.client import Client
 from chalicelib.domain.phone import mask, operator_code_of
-from chalicelib.errors import NotFoundError
 from chalicelib.ports import AudienceRepository, ClientRepository, Clock, NewId, Page
+from chalicelib.services.existing import existing_client
 from chalicelib.services.optimistic import optimistically
 
 logger = logging.getLogger(__name__)
@@ -61,10 +61,7 @@ class ManageClients:
         Raises:
             NotFoundError: there is none.
         """
-        client = self.clients.get(client_id)
-        if client is None:
-            raise NotFoundError("there is no such client")
-        return client
+        return existing_client(self.clients, client_id)
 
     def update(self, client_id: str, change: Callable[[Client], Client]) -> Client:
         """Change a client; a change that changes nothing stores nothing.

@@ -16,8 +16,9 @@ from chalicelib.domain.mailing import (
     MailingStatus,
     OnUncertain,
 )
-from chalicelib.errors import ConflictError, FieldError, NotFoundError, TransientError, ValidationError
+from chalicelib.errors import ConflictError, FieldError, TransientError, ValidationError
 from chalicelib.ports import Clock, MailingRepository, NewId, Page, Scheduler
+from chalicelib.services.existing import existing_mailing
 from chalicelib.services.optimistic import optimistically
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class NewMailing:
     start_at: datetime
     end_at: datetime
     text: str
-    filter: AudienceFilter = AudienceFilter()
+    filter: AudienceFilter
     window: LocalWindow | None = None
     on_uncertain: OnUncertain = OnUncertain.RETRY
 
@@ -75,10 +76,7 @@ class ManageMailings:
         Raises:
             NotFoundError: there is none, or it was deleted.
         """
-        mailing = self.mailings.get(mailing_id)
-        if mailing is None or mailing.status is MailingStatus.DELETED:
-            raise NotFoundError("there is no such mailing")
-        return mailing
+        return existing_mailing(self.mailings, mailing_id)
 
     def page(self, status: MailingStatus | None, after: str | None, limit: int) -> Page[Mailing]:
         """List mailings, newest first."""

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chalicelib.domain.mailing import MailingStatus
 from chalicelib.domain.message import Message, Status
 from chalicelib.errors import NotFoundError
 from chalicelib.ports import ClientRepository, MailingRepository, MessageLists, MessageRepository, Page
+from chalicelib.services.existing import existing_client, existing_mailing
 
 MAX_READS = 10  # index pages behind one page of a filtered list
 
@@ -37,9 +37,7 @@ class ReadMessages:
         Raises:
             NotFoundError: there is no such mailing, or it was deleted.
         """
-        mailing = self.mailings.get(mailing_id)
-        if mailing is None or mailing.status is MailingStatus.DELETED:
-            raise NotFoundError("there is no such mailing")
+        mailing = existing_mailing(self.mailings, mailing_id)
         return self._page(lambda start, count: self.lists.of_mailing(mailing, start, count), status, after, limit)
 
     def of_client(self, client_id: str, after: str | None, limit: int) -> Page[Message]:
@@ -48,9 +46,8 @@ class ReadMessages:
         Raises:
             NotFoundError: there is no such client.
         """
-        if self.clients.get(client_id) is None:
-            raise NotFoundError("there is no such client")
-        return self._page(lambda start, count: self.lists.of_client(client_id, start, count), None, after, limit)
+        client = existing_client(self.clients, client_id)
+        return self._page(lambda start, count: self.lists.of_client(client.id, start, count), None, after, limit)
 
     def _page(
         self, read: Callable[[str | None, int], Page[int]], status: Status | None, after: str | None, limit: int

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.domain.mailing import Mailing, MailingStatus
+from chalicelib.domain.mailing import Mailing
 from chalicelib.domain.message import Status
-from chalicelib.errors import NotFoundError
 from chalicelib.ports import CounterRepository, MailingCounters, MailingRepository, Page, SegmentRepository
+from chalicelib.services.existing import existing_mailing
 
 MINUTES = 120
 PARALLEL_READS = 8  # below the ten connections that a boto3 client keeps
@@ -95,9 +95,7 @@ class ReadStatistics:
         Raises:
             NotFoundError: there is none, or it was deleted.
         """
-        mailing = self.mailings.get(mailing_id)
-        if mailing is None or mailing.status is MailingStatus.DELETED:
-            raise NotFoundError("there is no such mailing")
+        mailing = existing_mailing(self.mailings, mailing_id)
         return MailingStatistics(
             mailing,
             self.counters.totals(mailing_id),

@@ -1,4 +1,4 @@
-"""Where batches of tickets come in: read each, set aside what cannot be read, report what must come again."""
+"""Where tickets come in: read each, set aside what cannot be read, report what must come again."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -7,6 +7,7 @@ from typing import Any
 
 from chalicelib.domain.tickets import AnyTicket, MessagesTicket, SegmentTicket, read
 from chalicelib.errors import PermanentError, TransientError
+from chalicelib.services.plan_mailing import PlanMailing
 from chalicelib.services.plan_segment import PlanSegment
 from chalicelib.services.send_messages import SendMessages
 
@@ -48,6 +49,18 @@ def receive_segments(
             logger.exception("segment not planned; its ticket comes again", extra={"mailing_id": ticket.mailing_id})
             failed.append(record)
     return _report(failed)
+
+
+def receive_start(event: Record, plan: PlanMailing) -> None:
+    """Start the mailing that a schedule, the API or the dispatcher names: `{"mailing_id": str}`.
+
+    An event of another shape is logged and dropped: nobody could call again with a better one.
+    """
+    mailing_id = event.get("mailing_id")
+    if isinstance(mailing_id, str) and mailing_id:
+        plan(mailing_id)
+    else:
+        logger.error("start dropped: it names no mailing", extra={"fields": sorted(map(str, event))})
 
 
 def _read(shape: type[AnyTicket], records: Sequence[Record], dead_letter: DeadLetter) -> list[tuple[Record, AnyTicket]]:

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.domain.phone import PHONE_PATTERN, is_phone, mask, operator_code_of
@@ -54,6 +54,7 @@ def test_masking_copes_with_what_is_no_phone(text: str) -> None:
     assert mask(text) == text
 
 
+@settings(deadline=None)
 @given(st.from_regex(r"7[0-9]{10}", fullmatch=True))
 def test_each_part_of_a_phone_stays_where_it_is(phone: str) -> None:
     assert is_phone(phone)

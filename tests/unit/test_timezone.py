@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.domain.timezone import UnknownTimezoneError, resolve_timezone
@@ -13,9 +13,7 @@ NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 IANA_NAMES = zoneinfo.available_timezones() - {"localtime", "Factory"}
 
 
-@pytest.mark.parametrize(
-    "name", ["Europe/Moscow", "Asia/Kolkata", "America/Argentina/Ushuaia", "UTC", "Etc/GMT+3"]
-)
+@pytest.mark.parametrize("name", ["Europe/Moscow", "Asia/Kolkata", "America/Argentina/Ushuaia", "UTC", "Etc/GMT+3"])
 def test_an_iana_name_is_its_zone(name: str) -> None:
     assert resolve_timezone(name) == ZoneInfo(name)
 
@@ -103,7 +101,8 @@ def test_a_zone_is_read_once(name: str) -> None:
         " +03:00",
         "UTC+03:00",
         "\u221203:00",
-        "+\u0660\u0663:\u0660\u0660",
+        "+\u0660\u0663:00",
+        "+03:0\u0660",
     ],
 )
 def test_anything_else_is_refused_and_never_a_default(name: str) -> None:
@@ -113,15 +112,12 @@ def test_anything_else_is_refused_and_never_a_default(name: str) -> None:
     assert isinstance(raised.value, ServiceError)
 
 
-@given(
-    st.text()
-    | st.from_regex(r"[+-]?[0-9]{1,2}:?[0-9]{2}\s?")
-    | st.from_regex(r"\A[./]*[A-Z][a-z]+/[A-Z][a-z]+")
-)
-def test_text_that_names_no_zone_is_refused(name: str) -> None:
+@settings(deadline=None)
+@given(st.text() | st.from_regex(r"[+-][0-9]{2}:[0-9]{2}", fullmatch=True))
+def test_text_is_a_zone_of_that_name_or_refused(name: str) -> None:
     assume(name not in IANA_NAMES)
     try:
         zone = resolve_timezone(name)
     except UnknownTimezoneError:
         return
-    assert zone.tzname(None) == ("UTC" if name.endswith("00:00") else f"UTC{name}")
+    assert zone.tzname(None) == ("UTC" if name[1:] == "00:00" else f"UTC{name}")

@@ -1,0 +1,64 @@
+# Nothing but Python >= 3.11 and make is needed; all else goes into .venv. `make help` lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Lists the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+$(INSTALLED): requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Vestnik needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo missing)." \
+			"Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
+
+.PHONY: up
+up: $(INSTALLED) ## Starts the embedded stack in the background, or updates it; honours PORT, PROVIDER_URL and all settings
+	@$(RUN) infra/local/stack.py up
+
+.PHONY: down
+down: $(INSTALLED) ## Stops the embedded stack whole
+	@$(RUN) infra/local/stack.py down
+
+.PHONY: run
+run: up ## The main job: brings the stack up, loads sample clients, sends a mailing, shows what became of it
+	@$(RUN) infra/local/main_job.py
+
+.PHONY: check
+check: $(INSTALLED) ## Format, lint, types, import rules, dead code, dependencies, templates
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+	$(VENV)/bin/lint-imports
+	$(RUN) -m vulture
+	$(VENV)/bin/deptry .
+	$(VENV)/bin/cfn-lint infra/template.yaml
+
+.PHONY: test
+test: $(INSTALLED) ## Every test that this machine can run, with coverage
+	$(RUN) -m pytest
+
+.PHONY: format
+format: $(INSTALLED) ## Formats the code and mends what the linter can mend
+	$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
+
+.PHONY: lock
+lock: $(INSTALLED) ## Pins what requirements*.in ask for
+	$(VENV)/bin/uv pip compile --quiet --no-header --universal --python-version 3.11 requirements.in -o requirements.txt
+	$(VENV)/bin/uv pip compile --quiet --no-header --universal --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+
+.PHONY: hooks
+hooks: $(INSTALLED) ## Installs the pre-commit hooks
+	$(VENV)/bin/pre-commit install
+
+.PHONY: audit
+audit: $(INSTALLED) ## Looks the pinned requirements up in the advisory database (needs the network)
+	$(VENV)/bin/pip-audit --requirement requirements.txt --disable-pip --no-deps

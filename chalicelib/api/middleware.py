@@ -1,0 +1,105 @@
+"""What happens around every request: token, routing errors, one log line, headers."""
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from chalice.app import Chalice, Request, Response
+
+from chalicelib.api.auth import require_token
+from chalicelib.api.parameters import known_ids
+from chalicelib.api.problems import HttpError, answers_problems, problem
+from chalicelib.bootstrap import application
+from chalicelib.errors import NotFoundError
+from chalicelib.observability import logger
+
+OPEN = frozenset({"health", "docs", "openapi.json"})  # by their first path segment
+UNROUTED = "/{proxy+}"  # infra/template.yaml sends here what no route matches
+
+Handler = Callable[[Request], Response]
+
+
+class Middleware:
+    """The HTTP middleware of one Chalice app.
+
+    The token is asked for before anything is said about routes: without it, every path but the open ones answers
+    401, so that nobody without a token can find out which exist.
+    """
+
+    def __init__(self, app: Chalice) -> None:
+        self._app = app
+
+    def __call__(self, request: Request, get_response: Handler) -> Response:
+        """Answer a request."""
+        started = time.perf_counter()
+        request_id = request.context.get("requestId", "")
+        with logger.append_context_keys(request_id=request_id):
+            response = _as_problem(self._answer(request, get_response))
+            _complete(response, request_id)
+            logger.info(
+                "request answered",
+                extra={
+                    "method": request.method,
+                    "route": request.path,
+                    "status": response.status_code,
+                    "duration_ms": round((time.perf_counter() - started) * 1000),
+                    **known_ids(request.uri_params or {}),
+                },
+            )
+        return response
+
+    @answers_problems
+    def _answer(self, request: Request, get_response: Handler) -> Response:
+        unrouted = request.path == UNROUTED
+        segments = (request.uri_params or {})["proxy"].split("/") if unrouted else request.path.split("/")[1:]
+        if segments[0] not in OPEN:
+            built = application()
+            require_token(request, built.secrets.get(built.settings.api_token_secret))
+        if unrouted:
+            raise self._routing_error(segments)
+        return get_response(request)
+
+    def _routing_error(self, segments: list[str]) -> Exception:
+        allowed = {
+            method
+            for route, methods in self._app.routes.items()
+            if route != UNROUTED and _matches(route.split("/")[1:], segments)
+            for method in methods
+        }
+        if allowed:
+            return HttpError(
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                "this address does not know that method",
+                {"Allow": ", ".join(sorted(allowed))},
+            )
+        return NotFoundError("there is nothing at this address")
+
+
+def _matches(route: list[str], segments: list[str]) -> bool:
+    return len(route) == len(segments) and all(
+        (part.startswith("{") and bool(segment)) or part == segment
+        for part, segment in zip(route, segments, strict=True)
+    )
+
+
+def _as_problem(response: Response) -> Response:
+    """Put Chalice's own answers (405, 415, 500) into our shape."""
+    body: Any = response.body
+    if isinstance(body, dict) and body.keys() == {"Code", "Message"}:
+        headers = {
+            name: value for name, value in response.headers.items() if name == "Allow" and isinstance(value, str)
+        }
+        return problem(response.status_code, body["Message"], headers=headers)
+    return response
+
+
+def _complete(response: Response, request_id: str) -> None:
+    response.headers |= {
+        "Content-Type": response.headers.get("Content-Type", "application/json"),
+        "X-Request-Id": request_id,
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+    }
+    if response.headers["Content-Type"] == "application/problem+json":
+        response.body |= {"instance": f"urn:vestnik:request:{request_id}", "request_id": request_id}

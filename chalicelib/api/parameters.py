@@ -1,0 +1,122 @@
+"""What a request says, read and checked: body, query and path."""
+
+import json
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+from chalice.app import MultiDict, Request
+from pydantic import ValidationError as PydanticValidationError
+
+from chalicelib.api.problems import MAX_ERRORS, HttpError
+from chalicelib.api.schemas import NoQuery, WireModel
+from chalicelib.errors import FieldError, NotFoundError, ValidationError
+
+Model = TypeVar("Model", bound=WireModel)
+
+MAX_BODY_BYTES = 1_048_576
+_FIELD_SHOWN = 200
+_MESSAGE_IDS = 1 << 53
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+_MESSAGE_ID = re.compile(r"[1-9][0-9]{0,15}")
+
+
+def read_body(request: Request, model: type[Model]) -> Model:
+    """Read a JSON object.
+
+    JSON is parsed by the standard library, not by Pydantic: an unpaired surrogate or a name that stands twice is
+    then an error of a field, with its name.
+
+    Raises:
+        HttpError: 400, it is not JSON in UTF-8; 413, it is larger than 1 MiB.
+        ValidationError: fields are unknown, missing or wrong; or there are query parameters.
+    """
+    read_query(request, NoQuery)
+    try:
+        raw = request.raw_body
+        text = raw.decode() if isinstance(raw, bytes) else raw
+        if len(raw) > MAX_BODY_BYTES:
+            raise HttpError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {MAX_BODY_BYTES} bytes")
+        parsed = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise HttpError(HTTPStatus.BAD_REQUEST, "the body is not JSON in UTF-8") from error
+    if not isinstance(parsed, dict):
+        raise ValidationError(FieldError("body", "must be a JSON object"))
+    return _validated(model, parsed)
+
+
+def read_query(request: Request, model: type[Model]) -> Model:
+    """Read the query string.
+
+    Raises:
+        ValidationError: parameters are unknown, repeated or wrong.
+    """
+    parameters = request.query_params or MultiDict({})
+    repeated = [name for name in parameters if len(parameters.getlist(name)) > 1]
+    if repeated:
+        raise ValidationError(*(FieldError(name[:_FIELD_SHOWN], "stands there twice") for name in repeated))
+    return _validated(model, dict(parameters))
+
+
+def read_id(text: str, what: str) -> str:
+    """Read the id of a client or a mailing out of the path.
+
+    Raises:
+        NotFoundError: nothing has such an id.
+    """
+    id_ = unquote(text)
+    if not _ULID.fullmatch(id_):
+        raise NotFoundError(f"there is no such {what}")
+    return id_
+
+
+def read_message_id(text: str) -> int:
+    """Read the id of a message out of the path: a positive integer below 2^53.
+
+    Raises:
+        NotFoundError: no message has such an id.
+    """
+    digits = unquote(text)
+    if not _MESSAGE_ID.fullmatch(digits) or int(digits) >= _MESSAGE_IDS:
+        raise NotFoundError("there is no such message")
+    return int(digits)
+
+
+def known_ids(path_parameters: Mapping[str, str]) -> Mapping[str, str]:
+    """Pick what looks like our ids; whatever else stands in a path may be a phone, and is not for the log."""
+    return {
+        name: value
+        for name, value in path_parameters.items()
+        if name.endswith("_id") and (_ULID.fullmatch(value) or (name == "message_id" and _MESSAGE_ID.fullmatch(value)))
+    }
+
+
+def _validated(model: type[Model], given: Mapping[str, Any]) -> Model:
+    try:
+        return model.model_validate(given)
+    except PydanticValidationError as error:
+        issues = error.errors(include_url=False, include_input=False, include_context=False)
+        raise ValidationError(
+            *(
+                FieldError(
+                    ".".join(map(str, issue["loc"]))[:_FIELD_SHOWN] or "body",
+                    issue["msg"].removeprefix("Value error, "),
+                )
+                for issue in issues[:MAX_ERRORS]
+            )
+        ) from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise ValidationError(FieldError(twice[:_FIELD_SHOWN], "stands there twice"))
+    return found
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

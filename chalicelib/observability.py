@@ -1,0 +1,36 @@
+"""Logs and metrics, in the shapes that CloudWatch reads.
+
+Services and adapters log through stdlib `logging`, with ids as `extra`; the lines of every logger below
+`chalicelib` leave in the JSON shape of the Powertools Logger, and carry what `logger.append_context_keys` added.
+"""
+
+import logging
+
+from aws_lambda_powertools import Logger, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
+
+SERVICE = "vestnik"
+NAMESPACE = "Vestnik"
+
+logger = Logger(service=SERVICE, level="INFO", utc=True, use_rfc3339=True)
+
+
+def configure(level: str) -> None:
+    """Give Vestnik's lines their level, and those of `chalicelib` the Logger's shape. Idempotent.
+
+    They do not also go to the root logger: Lambda prints whatever arrives there, in a shape of its own.
+    """
+    logger.setLevel(level)
+    package = logging.getLogger("chalicelib")
+    package.handlers = [logger.logger_handler]
+    package.setLevel(level)
+    package.propagate = False
+
+
+configure("INFO")  # until the settings are read, or if they do not parse
+
+
+def count(name: str) -> None:
+    """Count one event as a metric, at once: a line in the Embedded Metric Format, from any thread."""
+    with single_metric(name=name, unit=MetricUnit.Count, value=1, namespace=NAMESPACE) as metric:
+        metric.add_dimension(name="service", value=SERVICE)

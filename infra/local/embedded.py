@@ -1,0 +1,246 @@
+"""The embedded stack: emulator, simulated provider and the deployed application, all on loopback."""
+
+import fcntl
+import hashlib
+import json
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from bundle import Bundle, make_bundle
+from chalicelib.config import Tuning, parse
+from deployment import Deployment
+from files import write_private
+from local_error import LocalError
+from probe import status_of, wait_until
+from processes import Process, ProcessRecord, interrupts_held
+from programs import EMULATOR, READY_SECONDS, SIMULATOR, start_emulator, start_simulator
+from sessions import HOST, REGION, LocalSession
+
+INFO_FILE = "stack.json"
+DEFAULT_PORT = 4566
+OK = 200
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class StackOptions:
+    """What a stack is made of. Stacks differ in `folder` and `port`.
+
+    `settings` are fields of Tuning by their variables' names; without a PROVIDER_URL a simulator is started.
+    `parameters` are further parameters of infra/template.yaml, `emulator` the emulator's own variables.
+    Without a `port`: the one of the stack that runs in the folder, else 4566.
+    """
+
+    folder: Path
+    port: int | None = None
+    stack_name: str = "vestnik"
+    settings: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    emulator: Mapping[str, str] = field(default_factory=dict)
+    api_token: str | None = None
+    provider_token: str | None = None
+
+
+@dataclass(frozen=True)
+class StackInfo:
+    """Where the stack answers: the content of stack.json. None is for what is not built."""
+
+    api_url: str
+    docs_url: str | None
+    admin_url: str | None
+    metrics_url: str | None
+    token: str
+    provider_url: str
+    issuer_url: str | None
+    aws_endpoint_url: str
+    region: str
+    stack_name: str
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """What a later `up` has to know of this one."""
+
+    port: int
+    api_token: str
+    provider_token: str
+    fingerprint: str
+
+
+class EmbeddedStack:
+    """A stack in a folder: `up` makes it so, whatever there was; `down` ends it."""
+
+    def __init__(self, options: StackOptions, say: Say = print) -> None:
+        self._options = options
+        self._say = say
+        self._folder = options.folder.resolve()
+        self._record = ProcessRecord(self._folder / "processes.json")
+        self._info_file = self._folder / INFO_FILE
+        self._memory_file = self._folder / "deployment.json"
+
+    def info(self) -> StackInfo:
+        """Return where the stack answers."""
+        return StackInfo(**json.loads(self._info_file.read_text()))
+
+    def processes(self) -> list[Process]:
+        """Return the leaders of the stack's process groups."""
+        return list(self._record)
+
+    def up(self) -> StackInfo:
+        """Start what does not run, deploy what changed, and wait until the API answers.
+
+        Raises:
+            ConfigurationError: a setting does not parse; nothing was started.
+            LocalError: it did not work; what this call started is ended again.
+        """
+        parse(Tuning, {"PROVIDER_URL": f"http://{HOST}", **self._options.settings})
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with self._alone(), self._ending_what_was_started():
+            emulator = self._record.living(EMULATOR)
+            memory = self._recall() if emulator else None
+            if emulator and memory:
+                port = self._port_of(memory)
+            else:
+                self._clear()
+                port = self._options.port or DEFAULT_PORT
+                self._start_emulator(port)
+            provider_token = self._options.provider_token or (memory and memory.provider_token) or _new_token()
+            api_token = self._options.api_token or (memory and memory.api_token) or _new_token()
+            provider_url = self._provider(provider_token)
+            with self._step("packaging the application"):
+                bundle = make_bundle()
+            parameters = self._parameters(provider_url, api_token, provider_token)
+            fingerprint = _fingerprint(bundle, parameters)
+            if memory and memory.fingerprint == fingerprint and self._info_file.exists() and self._answers():
+                self._say("the stack is up already, and its sources are unchanged")
+                return self.info()
+            info = self._deploy(port, bundle, parameters, api_token, provider_url)
+            remembered = _Memory(port, api_token, provider_token, fingerprint)
+            write_private(self._memory_file, json.dumps(asdict(remembered)))
+            write_private(self._info_file, json.dumps(asdict(info), indent=2) + "\n")
+        return info
+
+    def down(self) -> None:
+        """End the stack's processes and forget its state. Repeating it changes nothing."""
+        if not self._folder.exists():
+            self._say("nothing to stop")
+            return
+        with self._alone():
+            stopped = self._clear()
+        self._say(f"stopped: {', '.join(stopped)}" if stopped else "nothing to stop")
+
+    def _clear(self) -> list[str]:
+        stopped = [process.name for process in self._record if self._record.stop(process)]
+        for file in (self._info_file, self._memory_file):
+            file.unlink(missing_ok=True)
+        for own in ("state", "tmp"):
+            shutil.rmtree(self._folder / own, ignore_errors=True)
+        return stopped
+
+    def _port_of(self, memory: _Memory) -> int:
+        if self._options.port not in {None, memory.port}:
+            raise LocalError(f"the stack is up on port {memory.port}; to move it, first: make down")
+        return memory.port
+
+    def _start_emulator(self, port: int) -> Process:
+        with self._step(f"starting the emulator on port {port}"):
+            return start_emulator(self._record, self._folder, port, self._options.emulator)
+
+    def _provider(self, token: str) -> str:
+        simulator = self._record.living(SIMULATOR)
+        if given := self._options.settings.get("PROVIDER_URL"):
+            if simulator:
+                self._record.stop(simulator)
+            return given
+        if simulator and self._info_file.exists():
+            return self.info().provider_url
+        with self._step("starting the provider simulator"):
+            _, url = start_simulator(self._record, self._folder, token)
+        return url
+
+    def _parameters(self, provider_url: str, api_token: str, provider_token: str) -> dict[str, str]:
+        settings = {**self._options.settings, "PROVIDER_URL": provider_url}
+        return {
+            "DeletionProtection": "false",
+            "RequireTls": "false",
+            "ApiToken": api_token,
+            "ProviderToken": provider_token,
+            **{parameter_name(variable): value for variable, value in settings.items()},
+            **self._options.parameters,
+        }
+
+    def _deploy(
+        self, port: int, bundle: Bundle, parameters: Mapping[str, str], api_token: str, provider_url: str
+    ) -> StackInfo:
+        session = LocalSession(port)
+        with self._step("deploying the stack"):
+            outputs = Deployment(session, self._options.stack_name).apply(bundle, parameters)
+        info = StackInfo(
+            api_url=f"{session.endpoint}/_aws/execute-api/{outputs['RestAPIId']}/api",
+            docs_url=None,
+            admin_url=None,
+            metrics_url=None,
+            token=api_token,
+            provider_url=provider_url,
+            issuer_url=None,
+            aws_endpoint_url=session.endpoint,
+            region=REGION,
+            stack_name=self._options.stack_name,
+        )
+        with self._step("waiting for the API"):
+            health = f"{info.api_url}/health"
+            wait_until(lambda: status_of(health) == OK, f"{health} answers 200", deadline_seconds=READY_SECONDS)
+        return info
+
+    def _answers(self) -> bool:
+        return status_of(f"{self.info().api_url}/health") == OK
+
+    def _recall(self) -> _Memory | None:
+        if not self._memory_file.exists():
+            return None
+        return _Memory(**json.loads(self._memory_file.read_text()))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with (self._folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LocalError("another `make up` or `make down` is at work here; wait for it") from None
+            yield
+
+    @contextmanager
+    def _ending_what_was_started(self) -> Iterator[None]:
+        before = set(self._record)
+        try:
+            yield
+        except BaseException:
+            with interrupts_held():
+                for process in set(self._record) - before:
+                    self._record.stop(process)
+            raise
+
+    @contextmanager
+    def _step(self, what: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self._say(f"{what:<50} {time.monotonic() - began:5.1f} s")
+
+
+def parameter_name(variable: str) -> str:
+    """Name the template's parameter for a setting: MAX_ATTEMPTS is MaxAttempts."""
+    return "".join(word.capitalize() for word in variable.split("_"))
+
+
+def _fingerprint(bundle: Bundle, parameters: Mapping[str, str]) -> str:
+    content = json.dumps([bundle.digest, sorted(parameters.items())])
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _new_token() -> str:
+    return secrets.token_urlsafe(32)

@@ -1,0 +1,86 @@
+"""The two programs beneath a stack: the AWS emulator and the simulated provider."""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from local_error import LocalError
+from probe import is_port_free, status_of, wait_until
+from processes import Process, ProcessRecord, is_alive
+from sessions import HOST, local_environ
+
+EMULATOR = "emulator"
+SIMULATOR = "provider simulator"
+EMULATOR_LOG = "emulator.log"
+READY_SECONDS = 60
+_SIMULATOR_PROGRAM = Path(__file__).with_name("provider_simulator.py")
+
+# What the programs need of the shell. All else stays outside: settings, proxies, PYTHONPATH and AWS accounts
+# would pass from the emulator into every function that it runs.
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SYSTEMROOT")
+
+
+def start_emulator(record: ProcessRecord, folder: Path, port: int, settings: Mapping[str, str]) -> Process:
+    """Start the emulator on loopback and wait until it answers.
+
+    Raises:
+        LocalError: the port is taken, or the emulator does not come up.
+    """
+    if not is_port_free(port):
+        raise LocalError(f"port {port} is taken; choose another: PORT={port + 1} make up")
+    own_folders = {"STATE_DIR": folder / "state", "TMPDIR": folder / "tmp", "S3_DATA_DIR": folder / "state/s3"}
+    for own in own_folders.values():
+        own.mkdir(parents=True, exist_ok=True)
+    log = folder / EMULATOR_LOG
+    emulator = record.start(
+        EMULATOR,
+        [sys.executable, "-m", "ministack"],
+        log=log,
+        cwd=folder,
+        environ=local_environ(_shell(), port)
+        | {name: str(path) for name, path in own_folders.items()}
+        | {"GATEWAY_PORT": str(port), "BIND_HOST": HOST, "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0"}
+        | dict(settings),
+    )
+    health = f"http://{HOST}:{port}/_ministack/health"
+    _wait_for(emulator, log, lambda: status_of(health, timeout_seconds=2) == 200)  # noqa: PLR2004
+    return emulator
+
+
+def start_simulator(record: ProcessRecord, folder: Path, token: str) -> tuple[Process, str]:
+    """Start the simulated provider on a free port; return it and its address.
+
+    Raises:
+        LocalError: it does not come up.
+    """
+    log = folder / "provider.log"
+    simulator = record.start(
+        SIMULATOR,
+        [sys.executable, str(_SIMULATOR_PROGRAM), "--port", "0", "--token", token],
+        log=log,
+        cwd=folder,
+        environ=_shell(),
+    )
+    _wait_for(simulator, log, lambda: _announced(log) is not None)
+    return simulator, _announced(log) or ""
+
+
+def _shell() -> dict[str, str]:
+    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+
+
+def _announced(log: Path) -> str | None:
+    found = re.search(r"^provider simulator at (http://\S+)$", log.read_text(), re.MULTILINE)
+    return found[1] if found else None
+
+
+def _wait_for(process: Process, log: Path, ready: Callable[[], bool]) -> None:
+    def ready_or_ended() -> bool:
+        if not is_alive(process):
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
+            raise LocalError(f"the {process.name} ended at once:\n{tail}")
+        return ready()
+
+    wait_until(ready_or_ended, f"the {process.name} answers", deadline_seconds=READY_SECONDS)

@@ -1,0 +1,57 @@
+from collections.abc import Collection, Mapping
+
+from chalicelib.domain.audience import Member, parts_of
+from chalicelib.domain.client import Client
+from chalicelib.errors import ConflictError, StaleError
+from chalicelib.ports import Page
+
+
+class FakeClientRepository:
+    """Clients and audience in memory (ports: `ClientRepository`, `AudienceRepository`)."""
+
+    def __init__(self, *clients: Client) -> None:
+        self.stored: dict[str, Client] = {}
+        for client in clients:
+            self.create(client)
+
+    def create(self, client: Client) -> None:
+        self._check_phone(client)
+        if client.id in self.stored:
+            raise StaleError("exists")
+        self.stored[client.id] = client
+
+    def get(self, client_id: str) -> Client | None:
+        return self.stored.get(client_id)
+
+    def get_many(self, client_ids: Collection[str]) -> Mapping[str, Client]:
+        return {id_: self.stored[id_] for id_ in client_ids if id_ in self.stored}
+
+    def find_by_phone(self, phone: str) -> Client | None:
+        return next((client for client in self.stored.values() if client.phone == phone), None)
+
+    def replace(self, before: Client, after: Client) -> None:
+        if before.phone != after.phone:
+            self._check_phone(after)
+        self._check_version(before)
+        self.stored[after.id] = after
+
+    def delete(self, client: Client) -> None:
+        self._check_version(client)
+        del self.stored[client.id]
+
+    def members(self, part: str, after: str | None, limit: int) -> Page[Member]:
+        found = sorted(
+            (client for client in self.stored.values() if part in parts_of(client) and client.id > (after or "")),
+            key=lambda client: client.id,
+        )
+        members = [Member(client.id, client.operator_code, client.tag) for client in found[:limit]]
+        return Page(members, members[-1].client_id if len(found) > limit else None)
+
+    def _check_phone(self, client: Client) -> None:
+        if self.find_by_phone(client.phone):
+            raise ConflictError("phone is taken")
+
+    def _check_version(self, client: Client) -> None:
+        current = self.stored.get(client.id)
+        if current is None or current.version != client.version:
+            raise StaleError("changed since")

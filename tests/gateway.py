@@ -1,0 +1,109 @@
+"""The API as API Gateway calls it."""
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import boto3
+from chalice.app import Chalice
+
+from chalicelib.api import register
+
+TOKEN = "a-token-of-tests"
+PROXY = "/{proxy+}"
+
+
+@cache
+def app() -> Chalice:
+    made = Chalice(app_name="test")
+    register(made)
+    return made
+
+
+def token_secret(name: str) -> None:
+    boto3.client("secretsmanager").create_secret(Name=name, SecretString=TOKEN)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def fields(self) -> list[str]:
+        """Name the fields that a 422 names."""
+        return [error["field"] for error in self.json["errors"]]
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """Makes of a call the event that API Gateway would, routes included, and of the return value an answer."""
+
+    token: str | None = None
+
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        raw: str | bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        parts = urlsplit(path)
+        route, parameters = self._route(method, parts.path)
+        given = {"authorization": f"Bearer {self.token}"} if self.token else {}
+        if body is not None or raw is not None:
+            given["content-type"] = "application/json"
+        content = json.dumps(body) if body is not None else raw
+        event = {
+            "resource": route,
+            "path": parts.path,
+            "httpMethod": method,
+            "headers": given | (headers or {}),
+            "multiValueQueryStringParameters": parse_qs(parts.query, keep_blank_values=True) or None,
+            "pathParameters": parameters or None,
+            "stageVariables": None,
+            "body": base64.b64encode(content).decode() if isinstance(content, bytes) else content,
+            "isBase64Encoded": isinstance(content, bytes),
+            "requestContext": {
+                "resourcePath": route,
+                "httpMethod": method,
+                "path": f"/api{parts.path}",
+                "requestId": "4f8a1f0e-0000-4000-8000-000000000001",
+            },
+        }
+        answer = app()(event, SimpleNamespace())
+        return Answer(answer["statusCode"], answer["headers"], answer["body"])
+
+    def _route(self, method: str, path: str) -> tuple[str, dict[str, str]]:
+        segments = path.split("/")
+        for route in sorted(app().routes, key=lambda route: route.count("{")):
+            parts = route.split("/")
+            if method in app().routes[route] and len(parts) == len(segments):
+                pairs = list(zip(parts, segments, strict=True))
+                if all(part == segment or (part.startswith("{") and segment) for part, segment in pairs):
+                    return route, {part[1:-1]: quote(segment, safe="%") for part, segment in pairs if part[:1] == "{"}
+        return PROXY, {"proxy": path.removeprefix("/")}
+
+    def pages(self, path: str, limit: int) -> Iterator[list[Any]]:
+        """Read a list page by page."""
+        joint = "&" if "?" in path else "?"
+        cursor = ""
+        while True:
+            answer = self("GET", f"{path}{joint}limit={limit}{cursor}")
+            assert answer.status == 200, answer.text
+            yield answer.json["items"]
+            if answer.json["next"] is None:
+                return
+            cursor = f"&cursor={answer.json['next']}"

@@ -1,0 +1,80 @@
+from collections.abc import Iterator
+
+import pytest
+from moto import mock_aws
+
+from chalicelib.adapters.dynamodb import DynamoDB
+from chalicelib.adapters.tables import bind
+from chalicelib.bootstrap import Application, application
+from tests.fakes.scheduler import FakeScheduler
+from tests.gateway import TOKEN, Gateway, token_secret
+from tests.tables import clear_tables, create_tables
+
+SETTINGS = {
+    "PROVIDER_URL": "http://127.0.0.1:1",
+    "TABLE_PREFIX": "test",
+    "API_TOKEN_SECRET": "test-api-token",
+} | {
+    name: f"test-{name.lower()}"
+    for name in (
+        "PLAN_QUEUE_URL",
+        "PLAN_DLQ_URL",
+        "SEND_QUEUE_URL",
+        "SEND_DLQ_URL",
+        "EXPRESS_QUEUE_URL",
+        "EXPRESS_DLQ_URL",
+        "PLANNER_ARN",
+        "SCHEDULE_GROUP",
+        "SCHEDULER_ROLE_ARN",
+        "SCHEDULER_DLQ_ARN",
+        "PROVIDER_TOKEN_SECRET",
+    )
+}
+
+
+@pytest.fixture(scope="module")
+def played_aws() -> Iterator[None]:
+    """Play AWS with our tables, for a module: making clients and tables takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.delenv("AWS_ENDPOINT_URL", raising=False)
+        for name, value in SETTINGS.items():
+            patch.setenv(name, value)
+        token_secret(SETTINGS["API_TOKEN_SECRET"])
+        create_tables(SETTINGS["TABLE_PREFIX"])
+        application.cache_clear()
+        yield
+        application.cache_clear()
+        bind("unbound")
+
+
+@pytest.fixture(scope="module")
+def whole(played_aws: None) -> Application:  # noqa: ARG001 - the application is built upon it
+    return application()
+
+
+@pytest.fixture
+def scheduler() -> FakeScheduler:
+    return FakeScheduler()
+
+
+@pytest.fixture
+def built(whole: Application, scheduler: FakeScheduler) -> Iterator[Application]:
+    """Hand out the whole application, with empty tables and a scheduler that can be looked into."""
+    whole.__dict__["scheduler"] = scheduler
+    for service in ("manage_mailings", "start_due"):
+        whole.__dict__.pop(service, None)
+    yield whole
+    clear_tables()
+
+
+@pytest.fixture
+def dynamodb(built: Application) -> DynamoDB:
+    return built.dynamodb
+
+
+@pytest.fixture
+def api(built: Application) -> Gateway:  # noqa: ARG001 - it must be there before the first request
+    return Gateway(TOKEN)

@@ -1,0 +1,209 @@
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from chalicelib.adapters.tables import ClientItem
+from chalicelib.bootstrap import Application
+from chalicelib.errors import TransientError
+from tests.gateway import TOKEN, Gateway, app
+from tests.tables import items_of
+
+CLIENT = {"phone": "79161234567", "timezone": "Europe/Moscow"}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {},
+        {"authorization": ""},
+        {"authorization": TOKEN},
+        {"authorization": "Bearer"},
+        {"authorization": "Bearer "},
+        {"authorization": f"Basic {TOKEN}"},
+        {"authorization": f"Bearer {TOKEN}x"},
+        {"authorization": f"Bearer {TOKEN[:-1]}"},
+        {"authorization": f"Bearer {TOKEN} {TOKEN}"},
+        {"authorization": "Bearer ж\ud800"},
+    ],
+)
+def test_without_the_token_nothing_opens(api: Gateway, header: dict[str, str]) -> None:
+    stranger = Gateway()
+    for method, path in (("GET", "/clients"), ("GET", "/nothing"), ("PUT", "/clients"), ("GET", "/metrics")):
+        refused = stranger(method, path, headers=header)
+        assert refused.status == 401, path
+        assert refused.headers["WWW-Authenticate"] == "Bearer"
+        assert refused.headers["Content-Type"] == "application/problem+json"
+    assert stranger("POST", "/clients", CLIENT, headers=header).status == 401
+    assert items_of(ClientItem) == []
+    assert api("GET", "/clients").status == 200
+
+
+def test_the_token_opens_however_bearer_is_written(api: Gateway) -> None:  # noqa: ARG001 - the application
+    assert Gateway()("GET", "/clients", headers={"authorization": f"bEARER {TOKEN}"}).status == 200
+
+
+def test_health_needs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PROVIDER_URL", raising=False)
+    answer = Gateway()("GET", "/health")
+    assert (answer.status, answer.json) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("path", ["/docs/", "/openapi.json"])
+def test_what_will_be_open_is_not_there_yet(api: Gateway, path: str) -> None:  # noqa: ARG001 - the application
+    assert Gateway()("GET", path).status == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/clients/", "/clients//", "/mailings/x/y/z", "/admin/", "/mailings/preview/x", "/health/x"]
+)
+def test_there_is_nothing_at_other_addresses(api: Gateway, path: str) -> None:
+    assert_problem(api("GET", path), 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("PUT", "/clients", "GET, POST"),
+        ("DELETE", "/mailings", "GET, POST"),
+        ("POST", "/clients/x", "DELETE, GET, PATCH"),
+        ("POST", "/stats", "GET"),
+        ("GET", "/mailings/process", "DELETE, GET, PATCH, POST"),
+    ],
+)
+def test_another_method_is_named_with_those_allowed(api: Gateway, method: str, path: str, allow: str) -> None:
+    answer = api(method, path)
+    if path == "/mailings/process":
+        assert answer.status == 404  # GET is routed to a mailing of that id, and there is none
+        return
+    assert_problem(answer, 405)
+    assert answer.headers["Allow"] == allow
+
+
+def test_a_method_that_chalice_itself_refuses_is_a_problem(api: Gateway) -> None:
+    event_of_no_method = api("PUT", "/clients")
+    assert_problem(event_of_no_method, 405)
+    assert_problem(Gateway(TOKEN)("POST", "/mailings/x/messages"), 405)
+
+
+@pytest.mark.parametrize("path", ["/mailings/preview", "/suppressions", "/clients/imports", "/mailings/x/start"])
+def test_what_comes_later_is_not_there_yet(api: Gateway, path: str) -> None:
+    assert api("POST", path, {}).status in {404, 405}
+    assert items_of(ClientItem) == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        ("", 400),
+        ("{", 400),
+        ("{'phone': 1}", 400),
+        ('{"phone": NaN}', 400),
+        ('{"phone": 1e999}', 422),
+        ('{"phone": ' + "9" * 5000 + "}", 400),
+        ("[" * 100_000, 400),
+        (b'{"phone": "\xff"}', 400),
+        ("\ufeff{}", 400),
+        ("{}{}", 400),
+        ("null", 422),
+        ("[]", 422),
+        ('"x"', 422),
+        ("7", 422),
+        (b"{}", 422),
+        ('{"phone": "79161234567", "timezone": "UTC", "phone": "79161234568"}', 422),
+        ('{"x": "' + "x" * 1_048_576 + '"}', 413),
+        (json.dumps(dict.fromkeys(map(str, range(50_000)))), 422),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_refused(api: Gateway, raw: str | bytes, status: int) -> None:
+    refused = api("POST", "/clients", raw=raw)
+    assert_problem(refused, status)
+    assert len(refused.text) < 20_000
+    assert items_of(ClientItem) == []
+
+
+def test_another_type_of_body_is_refused(api: Gateway) -> None:
+    for content_type in ("text/plain", "application/x-www-form-urlencoded", "application/xml"):
+        assert_problem(api("POST", "/clients", CLIENT, headers={"content-type": content_type}), 415)
+    utf8 = {"content-type": "application/json; charset=utf-8"}
+    assert api("POST", "/clients", CLIENT, headers=utf8).status == 201
+
+
+def test_every_answer_says_which_request_it_was(api: Gateway) -> None:
+    for answer in (api("GET", "/clients"), api("GET", "/nothing"), Gateway()("GET", "/health"), Gateway()("GET", "/x")):
+        assert answer.headers["X-Request-Id"] == "4f8a1f0e-0000-4000-8000-000000000001"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
+class Broken:
+    """Stands for any service, and fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        raise self._error
+
+
+@pytest.fixture
+def breaking(built: Application, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    def put(error: Exception) -> None:
+        monkeypatch.setitem(built.__dict__, "manage_clients", Broken(error))
+
+    return put  # type: ignore[return-value]
+
+
+def test_an_error_of_ours_tells_nothing_but_its_id(
+    api: Gateway, breaking: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    breaking(RuntimeError("the phone is 79161234567"))
+    answer = api("GET", "/clients")
+    assert_problem(answer, 500)
+    assert "7916" not in answer.text
+    assert answer.json["request_id"] in answer.json["instance"]
+    assert capsys is not None
+
+
+def test_a_dependency_that_is_down_is_a_503_to_try_again(api: Gateway, breaking: Any) -> None:
+    breaking(TransientError("table test-clients is throttled"))
+    answer = api("GET", "/clients")
+    assert_problem(answer, 503)
+    assert answer.headers["Retry-After"] == "1"
+    assert "test-clients" not in answer.text
+
+
+def test_settings_that_do_not_parse_are_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    from chalicelib.bootstrap import application
+
+    monkeypatch.setenv("PROVIDER_URL", "ftp://x")
+    application.cache_clear()
+    assert_problem(Gateway(TOKEN)("GET", "/clients"), 500)
+
+
+def test_a_secret_that_cannot_be_read_opens_nothing(api: Gateway, built: Application) -> None:
+    built.secrets._provider.clear_cache()
+    secrets = boto3.client("secretsmanager")
+    secrets.put_secret_value(SecretId="test-api-token", SecretString="  ")
+    try:
+        assert_problem(Gateway("")("GET", "/clients"), 503)
+        assert_problem(Gateway()("GET", "/clients"), 503)
+    finally:
+        secrets.put_secret_value(SecretId="test-api-token", SecretString=TOKEN + "\n")
+        built.secrets._provider.clear_cache()
+    assert api("GET", "/clients").status == 200
+
+
+def test_the_app_has_no_address_twice() -> None:
+    assert len(app().routes) == len(set(app().routes))
+
+
+def assert_problem(answer: Any, status: int) -> None:
+    assert answer.status == status, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    body = answer.json
+    assert body["status"] == status
+    assert {"type", "title", "detail", "instance", "request_id"} <= body.keys()
+    assert ("errors" in body) == (status == 422)

@@ -1,0 +1,115 @@
+from typing import Any
+
+import pytest
+
+from chalicelib.config import Settings, Tuning
+from embedded import parameter_name
+from tests.merged_template import Part, functions, of_type, queue_sources
+
+ROLES = {
+    "APIHandler": "ApiRole",
+    "Planner": "PlannerRole",
+    "PlanSegment": "PlanSegmentRole",
+    "Sender": "SenderRole",
+    "Dispatcher": "DispatcherRole",
+}
+NAMES = {
+    "APIHandler": "api",
+    "Planner": "planner",
+    "PlanSegment": "plan-segment",
+    "Sender": "sender",
+    "Dispatcher": "dispatcher",
+}
+
+
+def sub(text: str) -> dict[str, str]:
+    return {"Fn::Sub": text}
+
+
+def test_each_function_has_its_name_and_a_role_of_its_own(template: Part) -> None:
+    made = functions(template)
+
+    assert {name: function["FunctionName"] for name, function in made.items()} == {
+        name: sub(f"${{AWS::StackName}}-{suffix}") for name, suffix in NAMES.items()
+    }
+    assert {name: function["Role"] for name, function in made.items()} == {
+        name: {"Fn::GetAtt": [role, "Arn"]} for name, role in ROLES.items()
+    }
+
+
+def test_each_function_logs_to_a_group_that_forgets(template: Part) -> None:
+    groups = of_type(template, "AWS::Logs::LogGroup").values()
+
+    assert sorted(group["LogGroupName"]["Fn::Sub"] for group in groups) == sorted(
+        f"/aws/lambda/${{AWS::StackName}}-{suffix}" for suffix in NAMES.values()
+    )
+    assert all(group["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups)
+
+
+def test_api_gives_up_when_api_gateway_does(template: Part) -> None:
+    assert functions(template)["APIHandler"]["Timeout"] <= 29
+
+
+def test_dispatcher_runs_each_minute(template: Part) -> None:
+    (event,) = functions(template)["Dispatcher"]["Events"].values()
+
+    assert (event["Type"], event["Properties"]["Schedule"]) == ("Schedule", "rate(1 minute)")
+
+
+def test_environment_is_the_settings(template: Part) -> None:
+    variables = template["Globals"]["Function"]["Environment"]["Variables"]
+
+    assert set(variables) == {name.upper() for name in Settings.model_fields}
+    assert not any("Environment" in function for function in functions(template).values())
+
+
+@pytest.mark.parametrize("variable", [name.upper() for name in Tuning.model_fields])
+def test_each_tunable_setting_is_a_parameter_with_the_code_s_default(template: Part, variable: str) -> None:
+    parameter = parameter_name(variable)
+
+    assert template["Parameters"][parameter] == {"Type": "String", "Default": ""}
+    assert template["Globals"]["Function"]["Environment"]["Variables"][variable] == {"Ref": parameter}
+
+
+def test_no_parameter_is_a_setting_that_the_code_does_not_know(template: Part) -> None:
+    settings = {
+        name for name, declared in template["Parameters"].items() if declared == {"Type": "String", "Default": ""}
+    }
+
+    assert settings == {parameter_name(name.upper()) for name in Tuning.model_fields}
+
+
+def test_queues_call_their_functions(template: Part) -> None:
+    assert sorted((function, queue) for function, queue, _ in queue_sources(template)) == [
+        ("PlanSegment", "PlanQueue"),
+        ("Sender", "ExpressQueue"),
+        ("Sender", "SendQueue"),
+    ]
+
+
+def test_only_failed_tickets_of_a_batch_come_back(template: Part) -> None:
+    responses = [source["FunctionResponseTypes"] for _, _, source in queue_sources(template)]
+
+    assert responses == [["ReportBatchItemFailures"]] * 3
+
+
+def test_concurrency_of_each_source_is_bounded_by_a_parameter(template: Part) -> None:
+    limits = {queue: source["ScalingConfig"] for _, queue, source in queue_sources(template)}
+
+    expected: dict[str, Any] = {
+        "PlanQueue": {"MaximumConcurrency": {"Ref": "PlanConcurrency"}},
+        "SendQueue": {"MaximumConcurrency": {"Ref": "SenderConcurrency"}},
+        "ExpressQueue": {"MaximumConcurrency": {"Ref": "ExpressConcurrency"}},
+    }
+    assert limits == expected
+
+
+def test_unknown_paths_and_methods_reach_the_api_function(template: Part) -> None:
+    paths = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
+
+    for path in ("/", "/{proxy+}"):
+        assert set(paths[path]) == {"get", "head", "post", "put", "patch", "delete", "options"}
+        for operation in paths[path].values():
+            integration = operation["x-amazon-apigateway-integration"]
+            assert integration["type"] == "aws_proxy"
+            assert "${APIHandler.Arn}" in integration["uri"]["Fn::Sub"]

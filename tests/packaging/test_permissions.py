@@ -1,0 +1,116 @@
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.merged_template import Part, of_type
+
+SCHEDULES = "schedule/${AWS::StackName}/*"  # mailings name their schedules
+LOG_STREAMS = r"log-group:/aws/lambda/\$\{AWS::StackName\}-[a-z-]+:\*"  # Lambda names the streams
+SECRET_SUFFIX = "-??????"  # Secrets Manager ends an ARN with six letters of its own
+
+
+def statements(template: Part, role: str | None = None) -> Iterator[Part]:
+    for name, properties in of_type(template, "AWS::IAM::Role").items():
+        if role in {None, name}:
+            for policy in properties["Policies"]:
+                yield from policy["PolicyDocument"]["Statement"]
+
+
+def as_list(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
+def resources_allowed(template: Part, role: str, prefix: str) -> set[str]:
+    return {
+        action
+        for statement in statements(template, role)
+        for action in map(str, as_list(statement["Action"]))
+        if action.startswith(prefix)
+    }
+
+
+def test_no_role_allows_an_action_by_wildcard(template: Part) -> None:
+    actions = [str(action) for statement in statements(template) for action in as_list(statement["Action"])]
+
+    assert not [action for action in actions if "*" in action]
+    assert all(re.fullmatch(r"[a-z]+:[A-Za-z]+", action) for action in actions)
+
+
+def test_each_resource_is_named(template: Part) -> None:
+    for statement in statements(template):
+        for resource in as_list(statement["Resource"]):
+            assert isinstance(resource, dict), resource
+            if "Fn::GetAtt" in resource:
+                continue
+            arn = resource["Fn::Sub"]
+            rest = re.sub(LOG_STREAMS, "", arn.replace(SCHEDULES, "").removesuffix(SECRET_SUFFIX))
+            assert not re.search(r"[*?]", rest), arn
+            assert "${AWS::StackName}" in arn
+
+
+def test_no_role_holds_a_managed_policy(template: Part) -> None:
+    roles = of_type(template, "AWS::IAM::Role")
+
+    assert not [name for name, role in roles.items() if "ManagedPolicyArns" in role]
+    assert len(roles) == 6
+
+
+@pytest.mark.parametrize("function", ["api", "planner", "plan-segment", "sender", "dispatcher"])
+def test_each_function_writes_to_its_own_log_only(template: Part, function: str) -> None:
+    role = "".join(word.capitalize() for word in function.split("-")) + "Role"
+    groups = [
+        resource["Fn::Sub"].rpartition("log-group:")[2]
+        for statement in statements(template, role)
+        if any(str(action).startswith("logs:") for action in as_list(statement["Action"]))
+        for resource in as_list(statement["Resource"])
+        if isinstance(resource, dict)
+    ]
+
+    assert groups == [f"/aws/lambda/${{AWS::StackName}}-{function}:*"]
+    assert resources_allowed(template, role, "logs:") == {"logs:CreateLogStream", "logs:PutLogEvents"}
+
+
+def test_queue_consumers_may_consume(template: Part) -> None:
+    consume = {
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:ChangeMessageVisibility",
+    }
+
+    assert consume <= resources_allowed(template, "PlanSegmentRole", "sqs:")
+    assert consume <= resources_allowed(template, "SenderRole", "sqs:")
+
+
+def test_only_the_scheduler_role_may_be_passed_and_only_to_the_scheduler(template: Part) -> None:
+    passing = [statement for statement in statements(template) if "iam:PassRole" in as_list(statement["Action"])]
+
+    assert passing
+    for statement in passing:
+        assert statement["Resource"] == {"Fn::GetAtt": ["SchedulerRole", "Arn"]}
+        assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+
+
+def test_scheduler_may_start_the_planner_and_bury_what_fails(template: Part) -> None:
+    role = template["Resources"]["SchedulerRole"]["Properties"]
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    assert resources_allowed(template, "SchedulerRole", "") == {"lambda:InvokeFunction", "sqs:SendMessage"}
+
+
+def test_each_function_reads_only_its_own_secret(template: Part) -> None:
+    secrets = {
+        role: [
+            str(statement["Resource"]["Fn::Sub"]).rpartition("/")[2]
+            for statement in statements(template, role)
+            if "secretsmanager:GetSecretValue" in as_list(statement["Action"])
+        ]
+        for role in of_type(template, "AWS::IAM::Role")
+    }
+
+    assert {role: names for role, names in secrets.items() if names} == {
+        "ApiRole": ["api-token-??????"],
+        "SenderRole": ["provider-token-??????"],
+    }

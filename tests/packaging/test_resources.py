@@ -1,0 +1,147 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bundle import Bundle
+from tests.merged_template import Part, functions, maps_in, of_type, queue_sources
+
+FOUR_DAYS, FOURTEEN_DAYS = 345_600, 1_209_600
+AGEING = {"SegmentsTable", "MessagesTable", "StatsTable"}
+KEYS = {
+    "ClientsTable": ["id"],
+    "AudienceTable": ["part", "client_id"],
+    "MailingsTable": ["id"],
+    "SegmentsTable": ["mailing_id", "segment"],
+    "MessagesTable": ["id"],
+    "StatsTable": ["mailing_id", "counter"],
+}
+
+
+@pytest.fixture(scope="session")
+def queues(template: Part) -> dict[str, Part]:
+    return of_type(template, "AWS::SQS::Queue")
+
+
+@pytest.fixture(scope="session")
+def tables(template: Part) -> dict[str, Part]:
+    return of_type(template, "AWS::DynamoDB::Table")
+
+
+def test_no_intrinsic_function_has_a_second_key(template: Part) -> None:
+    broken = [
+        part
+        for part in maps_in(template)
+        if len(part) > 1 and any(key == "Ref" or key.startswith("Fn::") for key in part)
+    ]
+
+    assert broken == []
+
+
+def test_nothing_is_left_of_what_the_template_must_replace(bundle: Bundle) -> None:
+    assert "replaced-by-infra-template" not in bundle.template.read_text()
+
+
+def test_template_passes_cfn_lint(bundle: Bundle) -> None:
+    linted = subprocess.run(
+        [str(Path(sys.executable).with_name("cfn-lint")), "--template", str(bundle.template)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (linted.returncode, linted.stdout) == (0, "")
+
+
+def test_every_queue_has_a_dead_letter_queue_of_its_own(queues: dict[str, Part]) -> None:
+    for name, queue in queues.items():
+        if name.endswith("Dlq"):
+            assert queue["MessageRetentionPeriod"] == FOURTEEN_DAYS
+            assert queue["RedriveAllowPolicy"]["redrivePermission"] in {"byQueue", "denyAll"}
+            continue
+        dead_letters = name.replace("Queue", "Dlq")
+        assert queue["RedrivePolicy"] == {
+            "deadLetterTargetArn": {"Fn::GetAtt": [dead_letters, "Arn"]},
+            "maxReceiveCount": 5,
+        }
+        assert queue["MessageRetentionPeriod"] == FOUR_DAYS
+        (source,) = queues[dead_letters]["RedriveAllowPolicy"]["sourceQueueArns"]
+        assert source["Fn::Sub"].endswith(":" + queue["QueueName"]["Fn::Sub"])
+
+
+def test_visibility_timeout_is_six_times_the_function_s(template: Part, queues: dict[str, Part]) -> None:
+    for function, queue, _ in queue_sources(template):
+        assert queues[queue]["VisibilityTimeout"] >= 6 * functions(template)[function]["Timeout"]
+
+
+def test_queues_are_encrypted_and_refuse_plain_http(template: Part, queues: dict[str, Part]) -> None:
+    (policy,) = of_type(template, "AWS::SQS::QueuePolicy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+
+    assert {queue["Ref"] for queue in policy["Queues"]} == set(queues)
+    assert (statement["Effect"], statement["Action"]) == ("Deny", "sqs:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert template["Parameters"]["RequireTls"]["Default"] == "true"
+    assert all(queue["SqsManagedSseEnabled"] is True for queue in queues.values())
+
+
+def test_tables_have_their_keys(tables: dict[str, Part]) -> None:
+    assert {name: [key["AttributeName"] for key in table["KeySchema"]] for name, table in tables.items()} == KEYS
+
+
+def test_tables_outlive_the_stack_and_can_be_restored(template: Part, tables: dict[str, Part]) -> None:
+    for name, table in tables.items():
+        resource = template["Resources"][name]
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+        assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        assert table["DeletionProtectionEnabled"] == {"Ref": "DeletionProtection"}
+        assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert template["Parameters"]["DeletionProtection"]["Default"] == "true"
+
+
+def test_rows_of_mailings_age(tables: dict[str, Part]) -> None:
+    ageing = {name: table.get("TimeToLiveSpecification") for name, table in tables.items()}
+
+    assert {name for name, ttl in ageing.items() if ttl} == AGEING
+    assert all(ageing[name] == {"AttributeName": "expires_at", "Enabled": True} for name in AGEING)
+
+
+def test_status_stands_in_no_key_of_a_message(tables: dict[str, Part]) -> None:
+    attributes = {item["AttributeName"] for item in tables["MessagesTable"]["AttributeDefinitions"]}
+
+    assert attributes == {"id", "mailing_shard", "client_id", "due_shard", "due_at"}
+
+
+@pytest.mark.parametrize("table", ["ClientsTable", "MessagesTable", "StatsTable"])
+def test_hot_tables_can_be_warmed_before_a_large_mailing(tables: dict[str, Part], table: str) -> None:
+    warmed = [tables[table], *tables[table].get("GlobalSecondaryIndexes", [])]
+
+    assert all("Fn::If" in part["WarmThroughput"] for part in warmed)
+
+
+def test_alarms_watch_dead_letters_age_errors_and_the_token(template: Part, queues: dict[str, Part]) -> None:
+    alarms = of_type(template, "AWS::CloudWatch::Alarm").values()
+    watched = {
+        (alarm["MetricName"], *dimension["Value"].get("Fn::GetAtt", [dimension["Value"].get("Ref")])[:1])
+        if isinstance(dimension["Value"], dict)
+        else (alarm["MetricName"], dimension["Value"])
+        for alarm in alarms
+        for dimension in alarm["Dimensions"]
+    }
+
+    assert watched == {
+        *(("ApproximateNumberOfMessagesVisible", name) for name in queues if name.endswith("Dlq")),
+        *(("ApproximateAgeOfOldestMessage", name) for name in queues if not name.endswith("Dlq")),
+        ("Errors", "Sender"),
+        ("ProviderTokenRefused", "vestnik"),
+    }
+    assert all(alarm["AlarmActions"]["Fn::If"][0] == "AlarmTopicGiven" for alarm in alarms)
+
+
+def test_secrets_are_given_or_made_up_and_never_shown(template: Part) -> None:
+    for name in ("ApiToken", "ProviderToken"):
+        assert template["Parameters"][name]["NoEcho"] is True
+        secret = template["Resources"][f"{name}Secret"]["Properties"]
+        assert secret["SecretString"]["Fn::If"] == [f"{name}Given", {"Ref": name}, {"Ref": "AWS::NoValue"}]
+        assert secret["GenerateSecretString"]["Fn::If"][0] == f"{name}Given"

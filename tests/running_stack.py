@@ -1,0 +1,98 @@
+"""An embedded stack of a test's own, and ways to speak to it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+import requests
+
+from embedded import EmbeddedStack, StackInfo
+from sessions import LocalSession
+
+TIMEOUT_SECONDS = 30
+Seen = TypeVar("Seen")
+
+
+@dataclass
+class RunningStack:
+    """A stack that is up: its API, its provider simulator and its AWS services."""
+
+    embedded: EmbeddedStack
+    info: StackInfo
+
+    def request(self, method: str, path: str, *, token: str | None = None, **kwargs: Any) -> requests.Response:
+        """Call the API: `path` begins with a slash. The stack's own token unless another is given."""
+        headers = {"Authorization": f"Bearer {self.info.token if token is None else token}"}
+        headers |= kwargs.pop("headers", {})
+        url = self.info.api_url + path
+        return self._http.request(method, url, headers=headers, timeout=TIMEOUT_SECONDS, **kwargs)
+
+    def control(self, **behaviour: object) -> None:
+        """Set the whole behaviour of the provider simulator; without arguments: success."""
+        url = f"{self.info.provider_url}/_control"
+        self._http.post(url, json=behaviour, timeout=TIMEOUT_SECONDS).raise_for_status()
+
+    def received(self, **params: int) -> dict[str, Any]:
+        """Return what the provider simulator counted; `limit` and `id` as in its query."""
+        url = f"{self.info.provider_url}/_received"
+        answer = self._http.get(url, params=params, timeout=TIMEOUT_SECONDS)
+        answer.raise_for_status()
+        content: dict[str, Any] = answer.json()
+        return content
+
+    def forget_received(self) -> None:
+        """Have the provider simulator count from zero."""
+        self._http.delete(f"{self.info.provider_url}/_received", timeout=TIMEOUT_SECONDS).raise_for_status()
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
+        """Make an AWS client of the stack's emulator, as root."""
+        return self._session.client(service)
+
+    def queue_url(self, name: str) -> str:
+        """Return the address of a queue: plan, send, express, or one with -dlq."""
+        url = self.client("sqs").get_queue_url(QueueName=f"{self.info.stack_name}-{name}")["QueueUrl"]
+        return str(url)
+
+    def table_name(self, name: str) -> str:
+        """Return the full name of a table."""
+        return f"{self.info.stack_name}-{name}"
+
+    def invoke(self, function: str, payload: str, *, wait: bool = True) -> bytes:
+        """Call a function: planner, sender, plan-segment or dispatcher; return its answer if waited for."""
+        answer = self.client("lambda").invoke(
+            FunctionName=f"{self.info.stack_name}-{function}",
+            InvocationType="RequestResponse" if wait else "Event",
+            Payload=payload.encode(),
+        )
+        assert "FunctionError" not in answer, answer["Payload"].read()
+        return bytes(answer["Payload"].read())
+
+    @cached_property
+    def _http(self) -> requests.Session:
+        session = requests.Session()
+        session.trust_env = False  # no proxy stands between two programs on loopback
+        return session
+
+    @cached_property
+    def _session(self) -> LocalSession:
+        return LocalSession(int(self.info.aws_endpoint_url.rpartition(":")[2]))
+
+    def close(self) -> None:
+        """End it whole."""
+        self._http.close()
+        self.embedded.down()
+
+
+def poll(look: Callable[[], Seen], *, until: Callable[[Seen], bool], deadline_seconds: float) -> Seen:
+    """Look again and again; return the first sight that is as wanted.
+
+    Raises:
+        AssertionError: there was none in time; the message holds the last sight.
+    """
+    deadline = time.monotonic() + deadline_seconds
+    while not until(seen := look()):
+        assert time.monotonic() < deadline, f"not within {deadline_seconds:g} s; at last: {seen!r}"
+        time.sleep(0.2)
+    return seen

@@ -1,0 +1,24 @@
+"""The tables of the models, on whatever AWS is being played."""
+
+from typing import Any
+
+from chalicelib.adapters.tables import TABLES, bind
+
+
+def create_tables(prefix: str) -> None:
+    """Create all tables of one stack."""
+    bind(prefix)
+    for model in TABLES:
+        model.create_table(billing_mode="PAY_PER_REQUEST", wait=False)
+
+
+def clear_tables() -> None:
+    """Delete all items."""
+    for model in TABLES:
+        for item in items_of(model):
+            item.delete()
+
+
+def items_of(model: Any) -> list[Any]:
+    """Read a whole table."""
+    return list(model.scan(consistent_read=True))

@@ -1,0 +1,189 @@
+"""Vestnik on fakes: its use cases wired as `bootstrap` wires them, around one clock."""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+
+from chalicelib.domain.backoff import Backoff
+from chalicelib.domain.client import Client
+from chalicelib.domain.delivery import Policy
+from chalicelib.domain.mailing import Mailing
+from chalicelib.domain.message import OPEN, Message
+from chalicelib.domain.tickets import MessagesTicket
+from chalicelib.ports import MessageRepository, SegmentRepository, TicketQueue
+from chalicelib.services.cached_mailings import CachedMailings
+from chalicelib.services.deliver_message import DeliverMessage
+from chalicelib.services.dispatch_due import DispatchDue
+from chalicelib.services.finish_mailing import FinishMailing
+from chalicelib.services.plan_mailing import PlanMailing
+from chalicelib.services.plan_segment import PlanSegment
+from chalicelib.services.send_messages import SendMessages
+from chalicelib.services.start_due import StartDue
+from tests.builders import client, ulid
+from tests.fakes.clients import FakeClientRepository
+from tests.fakes.clock import FakeClock
+from tests.fakes.executors import InlineExecutor
+from tests.fakes.mailings import FakeMailingRepository
+from tests.fakes.messages import DUE_SHARDS, FakeMessageRepository, recount, without_errors
+from tests.fakes.provider import FakeProvider
+from tests.fakes.queues import FakeTicketQueue
+from tests.fakes.scheduler import FakeScheduler
+from tests.fakes.segments import FakeSegmentRepository
+from tests.fakes.watched import Hook, watched
+
+QUEUED_GRACE = timedelta(minutes=15)
+RUN_TIME = timedelta(seconds=27)  # of a function that has 30 s
+MESSAGE_WRITES = ("plan", "lease", "release", "record", "move_due")
+QUEUE_WRITES = ("send_messages", "send_segments")
+SEGMENT_WRITES = ("open_mailing", "save")
+MAILING_WRITES = ("replace",)
+
+
+def clients(number: int, first: int = 1, **changes: object) -> list[Client]:
+    return [client(id=ulid(n), phone=f"7916{n:07d}", **changes) for n in range(first, first + number)]
+
+
+def middle(low: float, high: float) -> float:
+    """Draw from a range without chance."""
+    return (low + high) / 2
+
+
+@dataclass
+class World:
+    """Everything that lasts; what a function makes of it is built anew for each call, as Lambda may.
+
+    `hook` stands beside each write (see `tests.fakes.watched`).
+    """
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    clients: FakeClientRepository = field(default_factory=FakeClientRepository)
+    mailings: FakeMailingRepository = field(default_factory=FakeMailingRepository)
+    messages: FakeMessageRepository = field(default_factory=FakeMessageRepository)
+    scheduler: FakeScheduler = field(default_factory=FakeScheduler)
+    provider: FakeProvider = field(default_factory=FakeProvider)
+    policy: Policy = Policy(Backoff(2, 900), max_attempts=20, request_timeout=timedelta(seconds=10))
+    plan_segments: int = 3
+    express_max_clients: int = 1000
+    hook: Hook | None = None
+
+    def __post_init__(self) -> None:
+        self.segments = FakeSegmentRepository(self.mailings)
+        self.tickets = FakeTicketQueue(self.clock)
+        self._versions = count(1)
+
+    def add_clients(self, some: Iterable[Client]) -> None:
+        for one in some:
+            self.clients.create(one)
+
+    # What functions do
+
+    def start(self, mailing_id: str) -> None:
+        """Call the planner."""
+        PlanMailing(
+            self._mailings,
+            self._segments,
+            self.clients,
+            self._tickets,
+            self.scheduler,
+            self.clock,
+            plan_segments=self.plan_segments,
+            express_max_clients=self.express_max_clients,
+        )(mailing_id)
+
+    def plan_segment(self) -> PlanSegment:
+        return PlanSegment(
+            self._mailings,
+            self._segments,
+            self.clients,
+            self._messages,
+            self._tickets,
+            self.finish(),
+            self.clock,
+            queued_grace=QUEUED_GRACE,
+        )
+
+    def plan_waiting(self) -> None:
+        """Call the planner of segments with the tickets that wait for it."""
+        for ticket in self.tickets.deliver_segments():
+            self.plan_segment()(ticket, self.clock() + RUN_TIME)
+
+    def cached(self) -> CachedMailings:
+        return CachedMailings(self.mailings, self.clock)
+
+    def finish(self) -> FinishMailing:
+        return FinishMailing(self._mailings, self.segments, self.messages, self.clock)
+
+    def deliver(self) -> DeliverMessage:
+        return DeliverMessage(self.cached(), self.clients, self.provider, self.clock, middle, self.policy)
+
+    def sender(self, executor: Executor | None = None, threads: int = 4) -> SendMessages:
+        return SendMessages(
+            self.deliver(),
+            self.clients,
+            self._messages,
+            self._tickets,
+            self.finish(),
+            self.clock,
+            lambda: f"lease-{next(self._versions)}",
+            executor or InlineExecutor(),
+            threads,
+        )
+
+    def send(self, tickets: Sequence[MessagesTicket], executor: Executor | None = None) -> set[int]:
+        """Call the sender with these tickets; returns the positions of those that failed."""
+        return self.sender(executor)(tickets, self.clock() + RUN_TIME)
+
+    def send_waiting(self) -> set[int]:
+        """Call the sender with the tickets that wait for it."""
+        return self.send(self.tickets.deliver_messages())
+
+    def dispatcher(self) -> DispatchDue:
+        return DispatchDue(
+            StartDue(self._mailings, self.scheduler, self.clock),
+            self.finish(),
+            self._mailings,
+            self.cached(),
+            self._segments,
+            self._messages,
+            self._tickets,
+            self.clock,
+            queued_grace=QUEUED_GRACE,
+            due_shards=DUE_SHARDS,
+        )
+
+    def dispatch(self) -> None:
+        """Let the dispatcher's minute come."""
+        self.dispatcher()(self.clock() + RUN_TIME)
+
+    # What came of it
+
+    def rows(self, mailing: Mailing) -> list[Message]:
+        return sorted(self.messages.of_mailing(mailing.id), key=lambda row: row.client_id)
+
+    def check(self, mailing: Mailing) -> None:
+        """Fail unless each client has at most one row, and the counters say what the rows do."""
+        rows = self.rows(mailing)
+        assert len({row.client_id for row in rows}) == len(rows)
+        assert without_errors(self.messages.counts[mailing.id]) == recount(rows)
+        for row in rows:
+            assert (row.due_at is not None) == (row.lease_until is not None) == (row.status in OPEN)
+
+    # Behind the hook, where one is set
+
+    @property
+    def _mailings(self) -> FakeMailingRepository:
+        return watched(self.mailings, self.hook, *MAILING_WRITES) if self.hook else self.mailings
+
+    @property
+    def _messages(self) -> MessageRepository:
+        return watched(self.messages, self.hook, *MESSAGE_WRITES) if self.hook else self.messages
+
+    @property
+    def _segments(self) -> SegmentRepository:
+        return watched(self.segments, self.hook, *SEGMENT_WRITES) if self.hook else self.segments
+
+    @property
+    def _tickets(self) -> TicketQueue:
+        return watched(self.tickets, self.hook, *QUEUE_WRITES) if self.hook else self.tickets
