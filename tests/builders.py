@@ -17,7 +17,7 @@ def ulid(number: int) -> str:
     return f"01K{number:023d}"
 
 
-def client(**changes: Any) -> Client:
+def client(**changes: Any) -> Client:  # noqa: ANN401 - facts by name
     return replace(
         Client(
             id=ulid(1),
@@ -32,7 +32,7 @@ def client(**changes: Any) -> Client:
     )
 
 
-def mailing(**changes: Any) -> Mailing:
+def mailing(**changes: Any) -> Mailing:  # noqa: ANN401 - facts by name
     return replace(
         Mailing(
             id=ulid(100),
@@ -50,7 +50,7 @@ def mailing(**changes: Any) -> Mailing:
     )
 
 
-def message(**changes: Any) -> Message:
+def message(**changes: Any) -> Message:  # noqa: ANN401 - facts by name
     mailing_id, client_id = changes.get("mailing_id", ulid(100)), changes.get("client_id", ulid(1))
     return replace(
         Message(

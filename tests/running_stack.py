@@ -1,7 +1,7 @@
 """An embedded stack of a test's own, and ways to speak to it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -22,12 +22,16 @@ class RunningStack:
     embedded: EmbeddedStack
     info: StackInfo
 
-    def request(self, method: str, path: str, *, token: str | None = None, **kwargs: Any) -> requests.Response:
-        """Call the API: `path` begins with a slash. The stack's own token unless another is given."""
-        headers = {"Authorization": f"Bearer {self.info.token if token is None else token}"}
-        headers |= kwargs.pop("headers", {})
+    def request(
+        self, method: str, path: str, body: object = None, *, headers: Mapping[str, str | None] | None = None
+    ) -> requests.Response:
+        """Call the API with the stack's token: `path` begins with a slash, `body` is sent as JSON.
+
+        `headers` are added; None takes one away, as in {"Authorization": None}.
+        """
+        sent = {"Authorization": f"Bearer {self.info.token}"} | dict(headers or {})
         url = self.info.api_url + path
-        return self._http.request(method, url, headers=headers, timeout=TIMEOUT_SECONDS, **kwargs)
+        return self._http.request(method, url, json=body, headers=sent, timeout=TIMEOUT_SECONDS)
 
     def control(self, **behaviour: object) -> None:
         """Set the whole behaviour of the provider simulator; without arguments: success."""

@@ -1,6 +1,6 @@
 """The tables of the models, on whatever AWS is being played."""
 
-from typing import Any
+from pynamodb.models import Model
 
 from chalicelib.adapters.tables import TABLES, bind
 
@@ -19,6 +19,6 @@ def clear_tables() -> None:
             item.delete()
 
 
-def items_of(model: Any) -> list[Any]:
+def items_of(model: type[Model]) -> list[Model]:
     """Read a whole table."""
     return list(model.scan(consistent_read=True))

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import count
+from itertools import count, islice
 
+from chalicelib.domain.audience import parts_of
 from chalicelib.domain.backoff import Backoff
 from chalicelib.domain.client import Client
 from chalicelib.domain.delivery import Policy
@@ -35,6 +36,7 @@ from tests.fakes.watched import Hook, watched
 
 QUEUED_GRACE = timedelta(minutes=15)
 RUN_TIME = timedelta(seconds=27)  # of a function that has 30 s
+POLICY = Policy(Backoff(2, 900), max_attempts=20, request_timeout=timedelta(seconds=10))
 MESSAGE_WRITES = ("plan", "lease", "release", "record", "move_due")
 QUEUE_WRITES = ("send_messages", "send_segments")
 SEGMENT_WRITES = ("open_mailing", "save")
@@ -43,6 +45,12 @@ MAILING_WRITES = ("replace",)
 
 def clients(number: int, first: int = 1, **changes: object) -> list[Client]:
     return [client(id=ulid(n), phone=f"7916{n:07d}", **changes) for n in range(first, first + number)]
+
+
+def clients_of_one_shard(number: int, **changes: object) -> list[Client]:
+    """Make clients that share one partition of each part of the audience that they are in."""
+    numbers = (n for n in count(1) if parts_of(client(id=ulid(n)))[0].endswith("#00"))
+    return [one for n in islice(numbers, number) for one in clients(1, first=n, **changes)]
 
 
 def middle(low: float, high: float) -> float:
@@ -63,7 +71,7 @@ class World:
     messages: FakeMessageRepository = field(default_factory=FakeMessageRepository)
     scheduler: FakeScheduler = field(default_factory=FakeScheduler)
     provider: FakeProvider = field(default_factory=FakeProvider)
-    policy: Policy = Policy(Backoff(2, 900), max_attempts=20, request_timeout=timedelta(seconds=10))
+    policy: Policy = POLICY
     plan_segments: int = 3
     express_max_clients: int = 1000
     hook: Hook | None = None
@@ -79,9 +87,8 @@ class World:
 
     # What functions do
 
-    def start(self, mailing_id: str) -> None:
-        """Call the planner."""
-        PlanMailing(
+    def planner(self) -> PlanMailing:
+        return PlanMailing(
             self._mailings,
             self._segments,
             self.clients,
@@ -90,7 +97,11 @@ class World:
             self.clock,
             plan_segments=self.plan_segments,
             express_max_clients=self.express_max_clients,
-        )(mailing_id)
+        )
+
+    def start(self, mailing_id: str) -> None:
+        """Call the planner."""
+        self.planner()(mailing_id)
 
     def plan_segment(self) -> PlanSegment:
         return PlanSegment(

@@ -18,7 +18,7 @@ from files import write_private
 from local_error import LocalError
 from probe import status_of, wait_until
 from processes import Process, ProcessRecord, interrupts_held
-from programs import EMULATOR, READY_SECONDS, SIMULATOR, start_emulator, start_simulator
+from programs import EMULATOR, EMULATOR_LOG, READY_SECONDS, SIMULATOR, start_emulator, start_simulator
 from sessions import HOST, REGION, LocalSession
 
 INFO_FILE = "stack.json"
@@ -194,7 +194,12 @@ class EmbeddedStack:
         )
         with self._step("waiting for the API"):
             health = f"{info.api_url}/health"
-            wait_until(lambda: status_of(health) == OK, f"{health} answers 200", deadline_seconds=READY_SECONDS)
+            wait_until(
+                lambda: status_of(health) == OK,
+                f"{health} answers 200",
+                deadline_seconds=READY_SECONDS,
+                log=self._folder / EMULATOR_LOG,
+            )
         return info
 
     def _answers(self) -> bool:

@@ -4,6 +4,7 @@ import http.client
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from local_error import LocalError
@@ -47,14 +48,19 @@ def status_of(url: str, *, timeout_seconds: float = 10) -> int | None:
         connection.close()
 
 
-def wait_until(ready: Callable[[], bool], what: str, *, deadline_seconds: float) -> None:
+def end_of(log: Path, lines: int = 5) -> str:
+    """Return the last lines of a log."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def wait_until(ready: Callable[[], bool], what: str, *, deadline_seconds: float, log: Path) -> None:
     """Poll until it is so.
 
     Raises:
-        LocalError: it is not so in time; the message names what was waited for.
+        LocalError: it is not so in time; the message names what was waited for, and ends with the log's end.
     """
     deadline = time.monotonic() + deadline_seconds
     while not ready():
         if time.monotonic() > deadline:
-            raise LocalError(f"{what}: not within {deadline_seconds:g} s")
+            raise LocalError(f"{what}: not within {deadline_seconds:g} s\n{end_of(log)}")
         time.sleep(POLL_SECONDS)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from local_error import LocalError
-from probe import is_port_free, status_of, wait_until
+from probe import end_of, is_port_free, status_of, wait_until
 from processes import Process, ProcessRecord, is_alive
 from sessions import HOST, local_environ
 
@@ -79,8 +79,7 @@ def _announced(log: Path) -> str | None:
 def _wait_for(process: Process, log: Path, ready: Callable[[], bool]) -> None:
     def ready_or_ended() -> bool:
         if not is_alive(process):
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
-            raise LocalError(f"the {process.name} ended at once:\n{tail}")
+            raise LocalError(f"the {process.name} ended at once:\n{end_of(log, 10)}")
         return ready()
 
-    wait_until(ready_or_ended, f"the {process.name} answers", deadline_seconds=READY_SECONDS)
+    wait_until(ready_or_ended, f"the {process.name} answers", deadline_seconds=READY_SECONDS, log=log)

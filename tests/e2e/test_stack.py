@@ -17,7 +17,7 @@ from embedded import StackInfo
 from probe import free_port, is_port_free
 from processes import ProcessRecord
 from sessions import LocalSession
-from tests.running_stack import poll
+from tests.running_stack import RunningStack, poll
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "infra" / "local" / "stack.py"
@@ -241,7 +241,7 @@ def test_stack_comes_back_after_its_emulator_was_killed(checkout: Checkout) -> N
 
 def test_down_spares_a_stranger_that_was_given_the_pid(checkout: Checkout) -> None:
     checkout.folder.mkdir()
-    with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True) as stranger:
         try:
             record = [{"name": "emulator", "pid": stranger.pid, "started": "another time"}]
             (checkout.folder / "processes.json").write_text(json.dumps(record))
@@ -252,3 +252,14 @@ def test_down_spares_a_stranger_that_was_given_the_pid(checkout: Checkout) -> No
             assert stranger.poll() is None
         finally:
             stranger.kill()
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere/at/all", 404), ("PUT", "/clients", 405)])
+def test_what_no_route_serves_is_answered_by_the_application(
+    stack: RunningStack, method: str, path: str, status: int
+) -> None:
+    answer = stack.request(method, path)
+
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["status"] == status

@@ -1,7 +1,10 @@
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.mailing import Mailing
 from chalicelib.errors import TransientError
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class FakeScheduler:

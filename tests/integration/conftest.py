@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from io import StringIO
 
 import pytest
 from moto import mock_aws
@@ -6,6 +7,7 @@ from moto import mock_aws
 from chalicelib.adapters.dynamodb import DynamoDB
 from chalicelib.adapters.tables import bind
 from chalicelib.bootstrap import Application, application
+from chalicelib.observability import logger
 from tests.fakes.scheduler import FakeScheduler
 from tests.gateway import TOKEN, Gateway, token_secret
 from tests.tables import clear_tables, create_tables
@@ -22,7 +24,6 @@ SETTINGS = {
         "SEND_QUEUE_URL",
         "SEND_DLQ_URL",
         "EXPRESS_QUEUE_URL",
-        "EXPRESS_DLQ_URL",
         "PLANNER_ARN",
         "SCHEDULE_GROUP",
         "SCHEDULER_ROLE_ARN",
@@ -50,19 +51,15 @@ def played_aws() -> Iterator[None]:
         bind("unbound")
 
 
-@pytest.fixture(scope="module")
-def whole(played_aws: None) -> Application:  # noqa: ARG001 - the application is built upon it
-    return application()
-
-
 @pytest.fixture
 def scheduler() -> FakeScheduler:
     return FakeScheduler()
 
 
 @pytest.fixture
-def built(whole: Application, scheduler: FakeScheduler) -> Iterator[Application]:
+def built(played_aws: None, scheduler: FakeScheduler) -> Iterator[Application]:  # noqa: ARG001 - what it is built upon
     """Hand out the whole application, with empty tables and a scheduler that can be looked into."""
+    whole = application()
     whole.__dict__["scheduler"] = scheduler
     for service in ("manage_mailings", "start_due"):
         whole.__dict__.pop(service, None)
@@ -73,6 +70,14 @@ def built(whole: Application, scheduler: FakeScheduler) -> Iterator[Application]
 @pytest.fixture
 def dynamodb(built: Application) -> DynamoDB:
     return built.dynamodb
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> StringIO:
+    """Collect the lines that would go to CloudWatch."""
+    stream = StringIO()
+    monkeypatch.setattr(logger.logger_handler, "stream", stream)
+    return stream
 
 
 @pytest.fixture

@@ -23,11 +23,11 @@ def soon(**ahead: float) -> str:
     return wire(utc_now() + timedelta(**ahead))
 
 
-def body(**changes: Any) -> dict[str, Any]:
+def body(**changes: object) -> dict[str, Any]:
     return {"start_at": soon(hours=1), "end_at": soon(hours=2), "text": "Hello"} | changes
 
 
-def created(api: Gateway, **changes: Any) -> dict[str, Any]:
+def created(api: Gateway, **changes: object) -> dict[str, Any]:
     answer = api("POST", "/mailings", body(**changes))
     assert answer.status == 201, answer.text
     made: dict[str, Any] = answer.json
@@ -233,8 +233,8 @@ class TestChanging:
             refused = api("PATCH", f"/mailings/{made['id']}", change)
             assert refused.status == 409
             assert field in refused.json["detail"]
-        change = {"text": "x", "end_at": soon(hours=3), "window": {"from": "01:00", "to": "02:00"}}
-        assert api("PATCH", f"/mailings/{made['id']}", change).status == 200
+        allowed = {"text": "x", "end_at": soon(hours=3), "window": {"from": "01:00", "to": "02:00"}}
+        assert api("PATCH", f"/mailings/{made['id']}", allowed).status == 200
 
     @pytest.mark.parametrize("status", [MailingStatus.FINISHED, MailingStatus.CANCELLED])
     def test_what_is_over_cannot_change(self, api: Gateway, built: Application, status: MailingStatus) -> None:
@@ -245,15 +245,12 @@ class TestChanging:
         assert status in refused.json["detail"]
 
 
-def test_a_deleted_mailing_is_gone_from_everywhere(
-    api: Gateway, built: Application, scheduler: FakeScheduler
-) -> None:
+def test_a_deleted_mailing_is_gone_from_everywhere(api: Gateway, built: Application, scheduler: FakeScheduler) -> None:
     made = created(api)
     assert api("DELETE", f"/mailings/{made['id']}").status == 204
     assert scheduler.scheduled == {}
     for method, path in (("DELETE", ""), ("GET", ""), ("PATCH", ""), ("GET", "/stats"), ("GET", "/messages")):
-        asked = {} if method == "PATCH" else None
-        assert api(method, f"/mailings/{made['id']}{path}", asked).status == 404
+        assert api(method, f"/mailings/{made['id']}{path}", {} if method == "PATCH" else None).status == 404
     assert api("GET", "/mailings").json["items"] == []
     assert api("GET", "/mailings?status=scheduled").json["items"] == []
     kept = built.mailings.get(made["id"])

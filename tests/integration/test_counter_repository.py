@@ -1,0 +1,82 @@
+"""What the port `CounterRepository` promises, of the adapter and of its fake."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from chalicelib.adapters.counter_repository import DynamoCounterRepository
+from chalicelib.adapters.dynamodb import DynamoDB
+from chalicelib.domain.message import Message, Outcome, Status, ended
+from chalicelib.ports import CounterRepository, MailingCounters, MessageRepository
+from tests.builders import NOW, mailing, message, ulid
+from tests.fakes.messages import FakeMessageRepository
+
+if TYPE_CHECKING:
+    from chalicelib.bootstrap import Application
+
+MAILING = mailing()
+
+
+@dataclass(frozen=True)
+class Stored:
+    messages: MessageRepository
+    counters: CounterRepository
+
+
+@pytest.fixture(params=["dynamodb", "fake"])
+def stored(request: pytest.FixtureRequest) -> Stored:
+    if request.param == "fake":
+        fake = FakeMessageRepository()
+        return Stored(fake, fake)
+    built: Application = request.getfixturevalue("built")
+    return Stored(built.messages, built.counters)
+
+
+def sent(row: Message, seconds: int) -> Outcome:
+    after = ended(row, Status.SENT, expires_at=MAILING.rows_expire_at)
+    return Outcome(row, replace(after, attempts=1, sent_at=NOW + timedelta(seconds=seconds)))
+
+
+def test_counters_of_all_shards_are_added_up(stored: Stored) -> None:
+    rows = stored.messages.plan(MAILING, [message(client_id=ulid(n)) for n in range(6)])
+    for n, row in enumerate(rows[:5]):  # a transaction each, so most likely a shard each
+        stored.messages.record(MAILING.id, [sent(row, 30 * n)])
+    totals = stored.counters.totals(MAILING.id)
+    assert +totals.counts == {"queued": 1, "sent": 5, "attempts": 5}
+    assert totals.first_sent_at == NOW
+    assert totals.last_sent_at == NOW + timedelta(minutes=2)
+
+
+def test_minutes_are_in_order_and_the_latest_are_kept(stored: Stored) -> None:
+    rows = stored.messages.plan(MAILING, [message(client_id=ulid(n)) for n in range(5)])
+    for n, row in enumerate(rows):
+        stored.messages.record(MAILING.id, [sent(row, 30 * n)])
+    minutes = stored.counters.per_minute(MAILING.id, 10)
+    assert [(minute, counts["sent"]) for minute, counts in minutes] == [
+        (NOW, 2),
+        (NOW + timedelta(minutes=1), 2),
+        (NOW + timedelta(minutes=2), 1),
+    ]
+    assert stored.counters.per_minute(MAILING.id, 2) == minutes[1:]
+
+
+def test_a_mailing_without_messages_has_no_counters(stored: Stored) -> None:
+    totals = stored.counters.totals(ulid(404))
+    assert totals == MailingCounters(totals.counts)
+    assert not totals.counts
+    assert stored.counters.per_minute(ulid(404), 10) == []
+
+
+class Paging:
+    """A DynamoDB client that answers each query in two pages; the real one does so above a megabyte."""
+
+    def query(self, **query: object) -> object:
+        if "ExclusiveStartKey" in query:
+            return {"Items": [{"counter": {"S": "total#01"}, "sent": {"N": "2"}}]}
+        return {"Items": [{"counter": {"S": "total#00"}, "sent": {"N": "1"}}], "LastEvaluatedKey": {"any": "key"}}
+
+
+def test_counters_are_read_to_the_last_page() -> None:
+    assert DynamoCounterRepository(DynamoDB(cast("Any", Paging()))).totals(MAILING.id).counts == {"sent": 3}
