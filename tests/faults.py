@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 
 Answer = tuple[int, dict[str, Any]]
 
@@ -36,13 +36,13 @@ def answered(client: Any, operation: str, *answers: Answer | None) -> Iterator[l
     calls: list[dict[str, Any]] = []
 
     def answer(request: AWSPreparedRequest, **_: object) -> AWSResponse | None:
-        calls.append(json.loads(request.body or b"{}"))
+        calls.append(json.loads(request.body if isinstance(request.body, (str, bytes)) else b"{}"))
         given = answers[len(calls) - 1] if len(calls) <= len(answers) else None
         if given is None:
             return None
         status, body = given
         content = json.dumps(body).encode()
-        headers = {"content-type": "application/x-amz-json-1.0", "content-length": str(len(content))}
+        headers: Any = HeadersDict({"content-type": "application/x-amz-json-1.0", "content-length": str(len(content))})
         return AWSResponse(request.url, status, headers, _Body(content))
 
     event = f"before-send.{client.meta.service_model.service_id.hyphenize()}.{operation}"

@@ -29,31 +29,41 @@ class Call:
     def __init__(self) -> None:
         self.connected = False
         self.overdue = False
-        self._connection: HTTPConnection | None = None
+        self._ended = False
+        self._sock: socket.socket | None = None
         self._lock = threading.Lock()
 
     def uses(self, connection: HTTPConnection) -> None:
-        """Tell which connection carries the call; also again once it is connected."""
+        """Tell which connection carries the call; also again once it is connected.
+
+        The socket is kept, not the connection: that one forgets its socket when an answer is to end with it.
+        """
         with self._lock:
-            self._connection = connection
-            self.connected = self.connected or connection.sock is not None
+            if connection.sock is not None:
+                self.connected = True
+                self._sock = connection.sock
+                if self.overdue:
+                    _shut(self._sock)
 
     def end(self) -> None:
-        """Leave the connection alone from here on: it may carry another call."""
+        """Leave the socket alone from here on: it may carry another call."""
         with self._lock:
-            self._connection = None
+            self._ended = True
+            self._sock = None
 
     def cut(self) -> None:
-        """Shut the socket, if the call is still on it."""
+        """Shut the socket, unless the call has ended."""
         with self._lock:
-            connection = self._connection
-            if connection is None:
+            if self._ended:
                 return
             self.overdue = True
-            sock: socket.socket | None = connection.sock
-            if sock is not None:
-                with suppress(OSError):  # the other side was faster
-                    sock.shutdown(socket.SHUT_RDWR)
+            if self._sock is not None:
+                _shut(self._sock)
+
+
+def _shut(sock: socket.socket) -> None:
+    with suppress(OSError):  # the other side was faster
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 _current = threading.local()

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import requests
 from requests.exceptions import RequestException
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import DecodeError, HTTPError
 
 from chalicelib.adapters.deadline import Call, DeadlineAdapter
 from chalicelib.domain.answer import Answer, AnswerKind
@@ -24,6 +24,10 @@ _REFUSED = frozenset({400, 404, 413, 422})
 _UNAUTHORIZED = frozenset({401, 403})
 _BUSY = frozenset({408, 425, 429})
 _OK = 200
+_NO_TOKEN = Answer(AnswerKind.UNAUTHORIZED, "no_token")
+PROMPT_SECONDS = 0.1
+END_SECONDS = 1.0
+MAX_RETRY_AFTER = timedelta(days=30)  # as long as a mailing lasts
 
 
 class Token(Protocol):
@@ -65,34 +69,57 @@ class ProviderClient:
         url = f"{self._base_url}/v1/send/{message_id}"
         try:
             token = self._token.current()
-            answer = self._post(url, body, token, timeout_seconds)
-            if answer.kind is AnswerKind.UNAUTHORIZED:
+            answer = self._post(url, body, token, started, timeout_seconds)
+            if answer.status in _UNAUTHORIZED:
                 logger.error("provider refuses our token", extra={"http_status": answer.status})
                 count("ProviderTokenRefused")
                 renewed = self._token.renewed(token)
-                remaining = started + timeout_seconds - time.monotonic()
-                if renewed != token and remaining > 0:
-                    answer = self._post(url, body, renewed, remaining)
+                if renewed != token and not _is_late(started, timeout_seconds):
+                    answer = self._post(url, body, renewed, started, timeout_seconds)
         except TransientError:
             logger.exception("the provider's token cannot be read")
-            answer = Answer(AnswerKind.UNAUTHORIZED, "no_token")
+            answer = _NO_TOKEN
         return replace(answer, duration_ms=round((time.monotonic() - started) * 1000))
 
-    def _post(self, url: str, body: bytes, token: str, timeout_seconds: float) -> Answer:
+    def _post(self, url: str, body: bytes, token: str, started: float, timeout_seconds: float) -> Answer:
+        remaining = started + timeout_seconds - time.monotonic()
+        if _is_late(started, timeout_seconds) or not (token.isascii() and token.isprintable()):
+            return _NO_TOKEN
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        timeouts = (min(self._connect_timeout_seconds, timeout_seconds), timeout_seconds)
-        with self._adapter.within(timeout_seconds) as call:
+        timeouts = (min(self._connect_timeout_seconds, remaining), remaining)
+        with self._adapter.within(remaining) as call:
             try:
                 response = self._session.post(
                     url, data=body, headers=headers, timeout=timeouts, stream=True, allow_redirects=False
                 )
                 with response:
-                    content = response.raw.read(MAX_BODY_BYTES + 1, decode_content=True)
-                    if len(content) > MAX_BODY_BYTES:
-                        response.raw.close()
+                    content = _read(response)
             except (RequestException, HTTPError, OSError) as error:
                 return _no_answer(call, error)
+            if call.overdue:
+                # Shut in the middle of its headers, an answer looks as if it ended there.
+                return Answer(AnswerKind.UNCERTAIN, "timeout")
         return _classify(response, content)
+
+
+def _is_late(started: float, timeout_seconds: float) -> bool:
+    """Tell whether reading the token took so long that the request may not start any more.
+
+    The deadline may be the end of the mailing, and within a second of that no request starts.
+    """
+    elapsed = time.monotonic() - started
+    return elapsed > PROMPT_SECONDS and timeout_seconds - elapsed <= END_SECONDS
+
+
+def _read(response: requests.Response) -> bytes:
+    """Read a body, one byte beyond what is too large; one that cannot be unpacked is as good as empty."""
+    try:
+        content: bytes = response.raw.read(MAX_BODY_BYTES + 1, decode_content=True)
+    except DecodeError:
+        content = b""
+    if len(content) > MAX_BODY_BYTES:
+        response.raw.close()
+    return content
 
 
 def _no_answer(call: Call, error: Exception) -> Answer:
@@ -137,11 +164,10 @@ def _retry_after(header: str | None) -> timedelta | None:
         return None
     header = header.strip()
     if header.isascii() and header.isdigit():
-        return timedelta(seconds=min(int(header[:9]), 30 * 86_400))
+        return min(timedelta(seconds=int(header[:9])), MAX_RETRY_AFTER)
     try:
         moment = parsedate_to_datetime(header)
-    except ValueError:
+        wait = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - datetime.now(UTC)
+    except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(moment - datetime.now(UTC), timedelta(0))
+    return min(max(wait, timedelta(0)), MAX_RETRY_AFTER)

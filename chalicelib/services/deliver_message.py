@@ -48,14 +48,13 @@ class DeliverMessage:
             read_at: when the client was read; it is read again if that was long ago.
             begin_until: no request begins after it.
         """
+        if client is not None and self.clock() - read_at > CLIENT_MAX_AGE:
+            client = self.clients.get(client.id)
+        mailing = self.mailings.get(message.mailing_id)
         now = self.clock()
         lease_until = message.lease_until or now
         if now >= begin_until or now + self.policy.request_timeout + LEASE_MARGIN >= lease_until:
             return Undone.NOT_BEGUN
-        if client is not None and now - read_at > CLIENT_MAX_AGE:
-            client = self.clients.get(client.id)
-        mailing = self.mailings.get(message.mailing_id)
-        now = self.clock()
         decision = decide(message, mailing, client, now, self.policy)
         ids = {"mailing_id": message.mailing_id, "message_id": message.id, "client_id": message.client_id}
         if isinstance(decision, Leave):

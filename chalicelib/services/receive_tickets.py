@@ -32,20 +32,20 @@ def receive_messages(
     Returns:
         What Lambda's `ReportBatchItemFailures` expects: the ids of records that must be delivered again.
     """
-    read_records = _read(MessagesTicket, records, dead_letter)
-    failed = send([ticket for _, ticket in read_records], stop_at)
-    return _report(read_records[position][0] for position in sorted(failed))
+    tickets, failed = _read(MessagesTicket, records, dead_letter)
+    positions = send([ticket for _, ticket in tickets], stop_at)
+    return _report([*failed, *(tickets[position][0] for position in sorted(positions))])
 
 
 def receive_segments(
     records: Sequence[Record], plan: PlanSegment, dead_letter: DeadLetter, stop_at: datetime
 ) -> Report:
     """Work off a batch of the plan queue; arguments and answer as for `receive_messages`."""
-    failed = []
-    for record, ticket in _read(SegmentTicket, records, dead_letter):
+    tickets, failed = _read(SegmentTicket, records, dead_letter)
+    for record, ticket in tickets:
         try:
             plan(ticket, stop_at)
-        except TransientError:
+        except Exception:
             logger.exception("segment not planned; its ticket comes again", extra={"mailing_id": ticket.mailing_id})
             failed.append(record)
     return _report(failed)
@@ -63,15 +63,24 @@ def receive_start(event: Record, plan: PlanMailing) -> None:
         logger.error("start dropped: it names no mailing", extra={"fields": sorted(map(str, event))})
 
 
-def _read(shape: type[AnyTicket], records: Sequence[Record], dead_letter: DeadLetter) -> list[tuple[Record, AnyTicket]]:
-    tickets = []
+def _read(
+    shape: type[AnyTicket], records: Sequence[Record], dead_letter: DeadLetter
+) -> tuple[list[tuple[Record, AnyTicket]], list[Record]]:
+    """Read tickets; returns them with their records, and the records that could not even be set aside."""
+    tickets, failed = [], []
     for record in records:
         try:
             tickets.append((record, read(shape, record["body"])))
         except PermanentError as error:
-            dead_letter(record["body"], str(error))
-            logger.error("ticket set aside", extra={"cause": str(error), "sqs_message_id": record["messageId"]})  # noqa: TRY400 - the cause says it all
-    return tickets
+            ids = {"cause": str(error), "sqs_message_id": record["messageId"]}
+            try:
+                dead_letter(record["body"], str(error))
+            except TransientError:
+                logger.exception("ticket could not be set aside", extra=ids)
+                failed.append(record)
+            else:
+                logger.error("ticket set aside", extra=ids)  # noqa: TRY400 - the cause says it all
+    return tickets, failed
 
 
 def _report(failed: Iterable[Record]) -> Report:

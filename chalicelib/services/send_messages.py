@@ -107,7 +107,7 @@ class _Run:
             rows = service.messages.get_many(positions.keys())
             leased = [row for row in rows.values() if row.version == version]
             clients = service.clients.get_many({row.client_id for row in leased})
-        except TransientError:
+        except Exception:
             logger.exception("tickets could not be begun", extra=_ids_of(tickets))
             self._failed.update(positions.values())
             return
@@ -156,7 +156,7 @@ class _Run:
             outcomes = [result.outcome for result in results if isinstance(result.outcome, Outcome)]
             try:
                 stored = self._service.messages.record(mailing_id, outcomes)
-            except TransientError:
+            except Exception:
                 logger.exception("outcomes could not be recorded", extra={"mailing_id": mailing_id})
                 self._failed.update(result.position for result in results)
                 continue
@@ -183,7 +183,7 @@ class _Run:
             try:
                 self._service.messages.release([result.message for result in results])
                 self._queue(mailing_id, [(ids, timedelta()) for ids in deal_out(again)])
-            except TransientError:
+            except Exception:
                 logger.exception("rows could not be given back", extra={"mailing_id": mailing_id})
                 self._failed.update(result.position for result in results)
 
@@ -193,7 +193,7 @@ class _Run:
             position, ticket = self._waiting.popleft()
             try:
                 self._queue(ticket.mailing_id, [(ticket.message_ids, timedelta())])
-            except TransientError:
+            except Exception:
                 logger.exception("ticket could not be handed on", extra={"mailing_id": ticket.mailing_id})
                 self._failed.add(position)
 

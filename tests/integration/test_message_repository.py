@@ -18,8 +18,8 @@ from chalicelib.domain.message import UNLEASED, Message, Outcome, Reason, Status
 from chalicelib.errors import TransientError
 from chalicelib.ports import DueMessage
 from tests.builders import NOW, mailing, message, ulid
-from tests.fakes.messages import FakeMessageRepository, recount, without_errors
 from tests.emulator import running_emulator
+from tests.fakes.messages import FakeMessageRepository, recount, without_errors
 from tests.faults import answered, cancelled, error, first_answer_lost, without_transport_retries
 from tests.log_lines import log_lines
 from tests.tables import clear_tables, create_tables
@@ -75,9 +75,7 @@ def read(messages: Repository, rows: Sequence[Message]) -> list[Message]:
     return [found[one.id] for one in rows]
 
 
-def lease(
-    messages: Repository, rows: Sequence[Message], version: str = "mine", now: datetime = NOW
-) -> list[Message]:
+def lease(messages: Repository, rows: Sequence[Message], version: str = "mine", now: datetime = NOW) -> list[Message]:
     messages.lease([one.id for one in rows], now=now, until=now + 30 * SECOND, version=version)
     return [one for one in read(messages, rows) if one.version == version]
 
@@ -187,7 +185,9 @@ def test_more_rows_than_a_batch_holds_are_leased(messages: Repository) -> None:
 
 @pytest.mark.parametrize(("later", "taken"), [(SECOND, False), (30 * SECOND, False), (31 * SECOND, True)])
 def test_a_leased_row_is_taken_over_only_when_the_lease_is_over(
-    messages: Repository, later: timedelta, taken: bool  # noqa: FBT001 - a column of the table
+    messages: Repository,
+    later: timedelta,
+    taken: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
     rows = plan(messages, 1)
     (mine,) = lease(messages, rows)
@@ -323,9 +323,7 @@ def test_rows_are_listed_by_status_when_they_are_due(messages: Repository) -> No
 
 
 def test_of_a_shard_the_earliest_are_listed_first(messages: Repository) -> None:
-    rows = [
-        replace(row(number), id=DUE_SHARDS * number + 5, due_at=NOW + number * SECOND) for number in (3, 1, 4, 2)
-    ]
+    rows = [replace(row(number), id=DUE_SHARDS * number + 5, due_at=NOW + number * SECOND) for number in (3, 1, 4, 2)]
     messages.plan(MAILING, rows)
     listed = messages.due(Status.QUEUED, 5, NOW + timedelta(hours=1), 3)
     assert [one.due_at for one in listed] == [NOW + number * SECOND for number in (1, 2, 3)]

@@ -1,0 +1,234 @@
+"""Facts of DynamoDB and SQS that the code leans on, asked of the emulator without our code in between.
+
+Each is documented by AWS; where one fails here, the emulator has changed, and tests on it prove less than they say.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.emulator import running_emulator
+
+AwsClient = Any  # boto3's clients are made at run time
+TABLE = "facts"
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[AwsClient]:
+    with running_emulator() as session:
+        yield session
+
+
+@pytest.fixture(scope="module")
+def dynamodb(session: AwsClient) -> AwsClient:
+    client = session.client("dynamodb")
+    client.create_table(
+        TableName=TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[
+            {"AttributeName": "id", "AttributeType": "N"},
+            {"AttributeName": "due_shard", "AttributeType": "S"},
+            {"AttributeName": "due_at", "AttributeType": "N"},
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by_due",
+                "KeySchema": [
+                    {"AttributeName": "due_shard", "KeyType": "HASH"},
+                    {"AttributeName": "due_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+    )
+    return client
+
+
+@pytest.fixture
+def row(dynamodb: AwsClient) -> dict[str, Any]:
+    """Put a row that nobody holds, due at 10."""
+    item = {
+        "id": {"N": "1"},
+        "version": {"S": "v1"},
+        "lease_until": {"N": "0"},
+        "leases": {"N": "0"},
+        "due_shard": {"S": "queued#01"},
+        "due_at": {"N": "10"},
+    }
+    dynamodb.put_item(TableName=TABLE, Item=item)
+    dynamodb.delete_item(TableName=TABLE, Key={"id": {"N": "2"}})
+    return item
+
+
+def read(dynamodb: AwsClient, id_: int = 1) -> dict[str, Any]:
+    answer = dynamodb.get_item(TableName=TABLE, Key={"id": {"N": str(id_)}}, ConsistentRead=True)
+    found: dict[str, Any] = answer.get("Item", {})
+    return found
+
+
+def execute(dynamodb: AwsClient, *statements: tuple[str, list[dict[str, str]]]) -> list[str | None]:
+    answer = dynamodb.batch_execute_statement(
+        Statements=[{"Statement": text, "Parameters": parameters} for text, parameters in statements]
+    )
+    return [response.get("Error", {}).get("Code") for response in answer["Responses"]]
+
+
+LEASE = f'UPDATE "{TABLE}" SET lease_until=? SET version=? SET leases=leases+1 WHERE id=? AND lease_until < ?'  # noqa: S608
+RELEASE = f'UPDATE "{TABLE}" SET lease_until=? SET version=? SET leases=leases-1 WHERE id=? AND version=?'  # noqa: S608
+MOVE = f'UPDATE "{TABLE}" SET due_at=? SET version=? WHERE id=? AND due_at=? AND lease_until < ?'  # noqa: S608
+
+
+def lease(id_: int, now: int = 5) -> tuple[str, list[dict[str, str]]]:
+    return LEASE, [{"N": "35"}, {"S": "mine"}, {"N": str(id_)}, {"N": str(now)}]
+
+
+def test_statements_have_a_result_each_and_go_on_after_one_that_failed(
+    dynamodb: AwsClient, row: dict[str, Any]
+) -> None:
+    failed = "ConditionalCheckFailed"
+    assert execute(dynamodb, lease(2), lease(1), lease(1)) == [failed, None, failed]
+    assert read(dynamodb) == row | {"lease_until": {"N": "35"}, "version": {"S": "mine"}, "leases": {"N": "1"}}
+
+
+def test_a_statement_never_makes_a_row(dynamodb: AwsClient, row: dict[str, Any]) -> None:
+    assert row
+    execute(dynamodb, lease(2))
+    assert read(dynamodb, 2) == {}
+
+
+def test_a_lease_is_released_by_its_version_alone(dynamodb: AwsClient, row: dict[str, Any]) -> None:
+    execute(dynamodb, lease(1))
+    stranger = (RELEASE, [{"N": "0"}, {"S": "v2"}, {"N": "1"}, {"S": "v1"}])
+    owner = (RELEASE, [{"N": "0"}, {"S": "v3"}, {"N": "1"}, {"S": "mine"}])
+    assert execute(dynamodb, stranger, owner) == ["ConditionalCheckFailed", None]
+    assert read(dynamodb) == row | {"version": {"S": "v3"}}
+
+
+def test_a_condition_on_an_attribute_that_is_not_there_fails(dynamodb: AwsClient, row: dict[str, Any]) -> None:
+    ended = {name: value for name, value in row.items() if name != "lease_until"}
+    dynamodb.put_item(TableName=TABLE, Item=ended)
+    assert execute(dynamodb, lease(1)) == ["ConditionalCheckFailed"]
+    assert read(dynamodb) == ended
+
+
+def test_due_rows_move_and_the_index_is_sparse(dynamodb: AwsClient, row: dict[str, Any]) -> None:
+    move = (MOVE, [{"N": "20"}, {"S": "v2"}, {"N": "1"}, {"N": "10"}, {"N": "11"}])
+    assert execute(dynamodb, move) == [None]
+    assert execute(dynamodb, move) == ["ConditionalCheckFailed"]
+    assert [due(dynamodb, before) for before in (19, 20)] == [[], ["1"]]
+    dynamodb.put_item(TableName=TABLE, Item={name: row[name] for name in row if name != "due_shard"})
+    assert due(dynamodb, 20) == []
+
+
+def due(dynamodb: AwsClient, before: int) -> list[str]:
+    answer = dynamodb.query(
+        TableName=TABLE,
+        IndexName="by_due",
+        KeyConditionExpression="due_shard = :shard AND due_at <= :before",
+        ExpressionAttributeValues={":shard": {"S": "queued#01"}, ":before": {"N": str(before)}},
+    )
+    return [item["id"]["N"] for item in answer["Items"]]
+
+
+def test_26_statements_and_101_items_are_refused(dynamodb: AwsClient, row: dict[str, Any]) -> None:
+    with pytest.raises(ClientError, match="25"):
+        execute(dynamodb, *[lease(n) for n in range(100, 126)])
+    puts = [{"Put": {"TableName": TABLE, "Item": row | {"id": {"N": str(n)}}}} for n in range(200, 301)]
+    with pytest.raises(ClientError, match="100"):
+        dynamodb.transact_write_items(TransactItems=puts)
+
+
+# --- Transactions
+
+
+def put(item: dict[str, Any], version: str) -> dict[str, Any]:
+    return {
+        "Put": {
+            "TableName": TABLE,
+            "Item": item,
+            "ConditionExpression": "version = :read",
+            "ExpressionAttributeValues": {":read": {"S": version}},
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    }
+
+
+def count(id_: int, name: str, change: int) -> dict[str, Any]:
+    return {
+        "Update": {
+            "TableName": TABLE,
+            "Key": {"id": {"N": str(id_)}},
+            "UpdateExpression": "ADD #0 :0 SET first_at = if_not_exists(first_at, :at), last_at = :at",
+            "ExpressionAttributeNames": {"#0": name},
+            "ExpressionAttributeValues": {":0": {"N": str(change)}, ":at": {"N": str(change)}},
+        }
+    }
+
+
+def test_a_cancelled_transaction_changes_nothing_and_says_for_each_item_why(
+    dynamodb: AwsClient,
+    row: dict[str, Any],
+) -> None:
+    missing = {"id": {"N": "2"}}
+    new = {"id": {"N": "3"}}
+    is_new = {"Put": {"TableName": TABLE, "Item": new, "ConditionExpression": "attribute_not_exists(id)"}}
+    with pytest.raises(dynamodb.exceptions.TransactionCanceledException) as raised:
+        dynamodb.transact_write_items(
+            TransactItems=[is_new, put(row, "v0"), put(missing, "v1"), count(4, "deferred.retry", 1)]
+        )
+    reasons = raised.value.response["CancellationReasons"]
+    failed = "ConditionalCheckFailed"
+    assert [reason.get("Code", "None") for reason in reasons] == ["None", failed, failed, "None"]
+    assert reasons[1]["Item"] == row
+    assert "Item" not in reasons[2]
+    assert read(dynamodb) == row
+    assert [read(dynamodb, id_) for id_ in (2, 3, 4)] == [{}, {}, {}]
+
+
+def test_counters_are_added_to_and_the_first_moment_stays(dynamodb: AwsClient) -> None:
+    dynamodb.transact_write_items(TransactItems=[count(5, "deferred.retry", 3)])
+    dynamodb.transact_write_items(TransactItems=[count(5, "deferred.retry", -2)])
+    assert read(dynamodb, 5) == {
+        "id": {"N": "5"},
+        "deferred.retry": {"N": "1"},
+        "first_at": {"N": "3"},
+        "last_at": {"N": "-2"},
+    }
+
+
+def test_a_transaction_with_the_same_token_takes_effect_once(dynamodb: AwsClient) -> None:
+    for _ in range(2):
+        dynamodb.transact_write_items(TransactItems=[count(6, "sent", 1)], ClientRequestToken="the same")
+    assert read(dynamodb, 6)["sent"] == {"N": "1"}
+    dynamodb.transact_write_items(TransactItems=[count(6, "sent", 1)], ClientRequestToken="another")
+    assert read(dynamodb, 6)["sent"] == {"N": "2"}
+
+
+# --- Queues
+
+
+def test_a_ticket_that_is_never_deleted_ends_in_the_dead_letters(session: AwsClient) -> None:
+    sqs = session.client("sqs")
+    dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    redrive = f'{{"deadLetterTargetArn": "{arn}", "maxReceiveCount": 2}}'
+    queue = sqs.create_queue(QueueName="live", Attributes={"RedrivePolicy": redrive, "VisibilityTimeout": "0"})
+    sqs.send_message(QueueUrl=queue["QueueUrl"], MessageBody="poison")
+    for _ in range(3):
+        sqs.receive_message(QueueUrl=queue["QueueUrl"])
+    (message,) = sqs.receive_message(QueueUrl=dead)["Messages"]
+    assert message["Body"] == "poison"
+
+
+def test_a_delayed_ticket_is_neither_received_nor_counted_as_waiting(session: AwsClient) -> None:
+    sqs = session.client("sqs")
+    url = sqs.create_queue(QueueName="delayed")["QueueUrl"]
+    entries = [{"Id": "0", "MessageBody": "later", "DelaySeconds": 900}, {"Id": "1", "MessageBody": "now"}]
+    assert not sqs.send_message_batch(QueueUrl=url, Entries=entries).get("Failed")
+    name = "ApproximateNumberOfMessages"
+    assert sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name] == "1"
+    (message,) = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    assert message["Body"] == "now"
