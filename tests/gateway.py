@@ -96,7 +96,7 @@ class Gateway:
                 pairs = list(zip(parts, segments, strict=True))
                 if all(part == segment or (part.startswith("{") and segment) for part, segment in pairs):
                     return route, {part[1:-1]: quote(segment, safe="%") for part, segment in pairs if part[:1] == "{"}
-        return PROXY, {"proxy": path.removeprefix("/")}
+        return (PROXY, {"proxy": path[1:]}) if path != "/" else ("/", {})
 
     def pages(self, path: str, limit: int) -> Iterator[list[Any]]:
         """Read a list page by page."""

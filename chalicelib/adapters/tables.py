@@ -267,4 +267,6 @@ def bind(prefix: str) -> None:
     for model in TABLES:
         base = model.Meta.table_name.rpartition("-")[2]
         model.Meta.table_name = f"{prefix}-{base}"
+        model.Meta.connect_timeout_seconds = 2
+        model.Meta.read_timeout_seconds = 5
         model._connection = None  # noqa: SLF001 - PynamoDB keeps the table's name in it and has no other reset

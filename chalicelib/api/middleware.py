@@ -8,14 +8,13 @@ from typing import Any
 from chalice.app import Chalice, Request, Response
 
 from chalicelib.api.auth import require_token
-from chalicelib.api.parameters import known_ids
+from chalicelib.api.parameters import could_be_id, known_ids
 from chalicelib.api.problems import HttpError, answers_problems, problem
 from chalicelib.bootstrap import application
 from chalicelib.errors import NotFoundError
 from chalicelib.observability import logger
 
 OPEN = frozenset({"health", "docs", "openapi.json"})  # by their first path segment
-UNROUTED = "/{proxy+}"  # infra/template.yaml sends here what no route matches
 
 Handler = Callable[[Request], Response]
 
@@ -51,8 +50,8 @@ class Middleware:
 
     @answers_problems
     def _answer(self, request: Request, get_response: Handler) -> Response:
-        unrouted = request.path == UNROUTED
-        segments = (request.uri_params or {})["proxy"].split("/") if unrouted else request.path.split("/")[1:]
+        unrouted = request.path not in self._app.routes
+        segments = (request.uri_params or {}).get("proxy", request.path[1:]).split("/")
         if segments[0] not in OPEN:
             built = application()
             require_token(request, built.secrets.get(built.settings.api_token_secret))
@@ -64,7 +63,7 @@ class Middleware:
         allowed = {
             method
             for route, methods in self._app.routes.items()
-            if route != UNROUTED and _matches(route.split("/")[1:], segments)
+            if _matches(route.split("/")[1:], segments)
             for method in methods
         }
         if allowed:
@@ -78,7 +77,7 @@ class Middleware:
 
 def _matches(route: list[str], segments: list[str]) -> bool:
     return len(route) == len(segments) and all(
-        (part.startswith("{") and bool(segment)) or part == segment
+        (part.startswith("{") and could_be_id(segment)) or part == segment
         for part, segment in zip(route, segments, strict=True)
     )
 

@@ -60,6 +60,11 @@ def read_query(request: Request, model: type[Model]) -> Model:
     return _validated(model, dict(parameters))
 
 
+def could_be_id(text: str) -> bool:
+    """Tell whether a part of a path has the shape of some id."""
+    return bool(_ULID.fullmatch(text) or _MESSAGE_ID.fullmatch(text))
+
+
 def read_id(text: str, what: str) -> str:
     """Read the id of a client or a mailing out of the path.
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.answer import Answer, AnswerKind
-from chalicelib.domain.delivery import Decision, End, Leave, PutOff, Send, carry_out, decide, settle
+from chalicelib.domain.delivery import END_MARGIN, Decision, End, Leave, PutOff, Send, carry_out, decide, settle
 from chalicelib.domain.local_window import LocalWindow
 from chalicelib.domain.mailing import Mailing, MailingStatus, OnUncertain
 from chalicelib.domain.message import UNLEASED, Message, Outcome, Reason, Status
@@ -112,7 +112,8 @@ def test_a_finished_mailing_sends_what_is_still_open() -> None:
         (timedelta(0), EXPIRE),
         (-SECOND, EXPIRE),
         (SECOND, EXPIRE),
-        (SECOND + MS, SECOND + MS),
+        (END_MARGIN, EXPIRE),
+        (END_MARGIN + MS, END_MARGIN + MS),
         (9 * SECOND, 9 * SECOND),
         (10 * SECOND, 10 * SECOND),
         (11 * SECOND, 10 * SECOND),
