@@ -39,11 +39,11 @@ check: $(INSTALLED) ## Format, lint, types, import rules, dead code, dependencie
 	$(VENV)/bin/lint-imports
 	$(RUN) -m vulture
 	$(VENV)/bin/deptry .
-	$(VENV)/bin/cfn-lint infra/template.yaml
+	$(VENV)/bin/cfn-lint --template "$$($(RUN) infra/local/bundle.py)"
 
 .PHONY: test
 test: $(INSTALLED) ## Every test that this machine can run, with coverage
-	$(RUN) -m pytest
+	$(RUN) -m pytest --numprocesses 2 --dist loadfile --cov --cov-report term
 
 .PHONY: format
 format: $(INSTALLED) ## Formats the code and mends what the linter can mend

@@ -116,3 +116,7 @@ def _forget_old_bundles() -> None:
     bundles = sorted(CACHE.glob("[0-9a-f]*"), key=lambda folder: folder.stat().st_mtime, reverse=True)
     for folder in bundles[KEPT_BUNDLES:]:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    print(make_bundle().template)
