@@ -186,7 +186,7 @@ class CounterRepository(Protocol):
 class MailingCounters:
     """Counters of a mailing by name (`sent`, `deferred.retry`, `attempts`, `error.http_503`), over all shards.
 
-    `first_sent_at` and `last_sent_at` are exact to the second in which the provider accepted a message.
+    `first_sent_at` and `last_sent_at` may be a second or two off: they are of what was recorded first and last.
     """
 
     counts: Counter[str]

@@ -43,12 +43,12 @@ class SqsTicketQueue:
         """Queue tickets for messages; a small mailing has a queue in which no large one is ahead of it."""
         self._send(
             self._urls.express if mailing.express else self._urls.send,
-            [(MessagesTicket(mailing_id=mailing.id, message_ids=list(ids)), delay) for ids, delay in tickets],
+            [(MessagesTicket(v=1, mailing_id=mailing.id, message_ids=list(ids)), delay) for ids, delay in tickets],
         )
 
     def send_segments(self, mailing_id: str, segments: Sequence[str]) -> None:
         """Queue a plan ticket for each segment."""
-        tickets = [SegmentTicket(mailing_id=mailing_id, segment=segment) for segment in segments]
+        tickets = [SegmentTicket(v=1, mailing_id=mailing_id, segment=segment) for segment in segments]
         self._send(self._urls.plan, [(ticket, timedelta()) for ticket in tickets])
 
     def dead_letter_messages(self, body: str, cause: str) -> None:

@@ -21,7 +21,7 @@ class Ticket(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    v: Literal[1] = 1
+    v: Literal[1]
     mailing_id: Id
 
 

@@ -5,6 +5,7 @@ import queue
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -69,6 +70,7 @@ class _Run:
 
     def __init__(self, service: SendMessages, tickets: Sequence[MessagesTicket], stop_at: datetime) -> None:
         self._service = service
+        self._stop_at = stop_at
         self._begin_until = stop_at - service.deliver.policy.request_timeout
         self._waiting = deque(enumerate(tickets))
         self._flying = 0
@@ -89,6 +91,8 @@ class _Run:
             if self._flying:
                 self._collect()
         self._flush()
+        while self._to_record:
+            self._collect()
         self._give_back()
         self._finish()
         return self._failed
@@ -133,10 +137,12 @@ class _Run:
         wait = (self._flush_at - self._service.clock()).total_seconds() if self._flush_at else None
         try:
             self._take(self._results.get(timeout=None if wait is None else max(wait, 0)))
+        except queue.Empty:
+            self._flush()
+            return
+        with suppress(queue.Empty):
             while len(self._to_record) < FULL:
                 self._take(self._results.get_nowait())
-        except queue.Empty:
-            pass
         if len(self._to_record) >= FULL or (self._flush_at and self._service.clock() >= self._flush_at):
             self._flush()
 
@@ -151,20 +157,26 @@ class _Run:
             self._to_release.append(result)
 
     def _flush(self) -> None:
-        """Record outcomes, then queue a delayed ticket for each row that waits."""
-        for mailing_id, results in _by_mailing(self._to_record).items():
-            outcomes = [result.outcome for result in results if isinstance(result.outcome, Outcome)]
+        """Record outcomes, then queue a delayed ticket for each row that waits.
+
+        What cannot be recorded is tried again as long as there is time: a request whose outcome is lost is repeated.
+        """
+        results, self._to_record, self._flush_at = self._to_record, [], None
+        for mailing_id, share in _by_mailing(results).items():
+            outcomes = [result.outcome for result in share if isinstance(result.outcome, Outcome)]
             try:
                 stored = self._service.messages.record(mailing_id, outcomes)
-            except Exception:
+            except Exception as error:
                 logger.exception("outcomes could not be recorded", extra={"mailing_id": mailing_id})
-                self._failed.update(result.position for result in results)
+                if isinstance(error, TransientError) and self._service.clock() < self._stop_at:
+                    self._to_record += share
+                    self._flush_at = self._service.clock() + FLUSH_AFTER
+                else:
+                    self._failed.update(result.position for result in share)
                 continue
             self._queue_again(mailing_id, [outcome.after for outcome in stored if outcome.after.not_before])
             if any(not outcome.after.is_open for outcome in stored):
                 self._mailings_touched.add(mailing_id)
-        self._to_record = []
-        self._flush_at = None
 
     def _queue_again(self, mailing_id: str, deferred: Sequence[Message]) -> None:
         if not deferred:

@@ -26,7 +26,8 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=ROOT / ".local", help="where the stack's state is kept")
     arguments = parser.parse_args()
     command, folder = arguments.command, arguments.folder
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)  # also where a shell has SIGINT ignored, as for its background jobs
     try:
         stack = EmbeddedStack(_options(folder))
         if command == "up":

@@ -94,6 +94,18 @@ def test_every_client_gets_one_message_and_has_a_row(stack: RunningStack, crowd:
     assert_counters_equal_recount(stack, mailing_id)
 
 
+def test_of_parallel_creations_with_one_phone_exactly_one_succeeds(stack: RunningStack) -> None:
+    # moto's transactions are not safe among threads: only here do two creations really meet.
+    phone = str(next(_phones))
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(
+            pool.map(lambda _: stack.request("POST", "/clients", {"phone": phone, "timezone": "UTC"}), range(8))
+        )
+
+    assert sorted(answer.status_code for answer in answers) == [201, *[409] * 7]
+    assert [client["phone"] for client in stack.request("GET", f"/clients?phone={phone}").json()["items"]] == [phone]
+
+
 def test_small_mailing_goes_by_the_express_queue_and_reaches_only_its_audience(stack: RunningStack) -> None:
     chosen = load_clients(stack, 5, "few")
 

@@ -40,12 +40,12 @@ class FakeTicketQueue:
         for ids, delay in tickets:
             if not timedelta() <= delay <= MAX_TICKET_DELAY:
                 raise ValueError(f"no queue can delay by {delay}")
-            ticket = MessagesTicket(mailing_id=mailing.id, message_ids=list(ids))
+            ticket = MessagesTicket(v=1, mailing_id=mailing.id, message_ids=list(ids))
             with self._lock:
                 self.messages.append(Queued(ticket, delay, now + delay, mailing.express))
 
     def send_segments(self, mailing_id: str, segments: Sequence[str]) -> None:
-        self.segments += [SegmentTicket(mailing_id=mailing_id, segment=segment) for segment in segments]
+        self.segments += [SegmentTicket(v=1, mailing_id=mailing_id, segment=segment) for segment in segments]
 
     def dead_letter(self, body: str, cause: str) -> None:
         self.dead.append((body, cause))

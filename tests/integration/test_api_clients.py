@@ -1,4 +1,3 @@
-from threading import Barrier, Thread
 from typing import Any
 
 import pytest
@@ -6,7 +5,7 @@ import pytest
 from chalicelib.adapters.tables import AudienceItem, ClientItem
 from chalicelib.bootstrap import Application
 from tests.builders import mailing, message, ulid
-from tests.gateway import Answer, Gateway
+from tests.gateway import Gateway
 from tests.tables import items_of
 
 CLIENT: dict[str, Any] = {"phone": "79161234567", "timezone": "Europe/Moscow"}
@@ -46,24 +45,6 @@ def test_one_of_two_clients_with_the_same_phone_is_refused(api: Gateway) -> None
     assert again.status == 409
     assert "phone" in again.json["detail"]
     assert stored() == before
-
-
-def test_of_parallel_creations_with_one_phone_exactly_one_succeeds(api: Gateway) -> None:
-    workers = 4
-    together = Barrier(workers)
-    answers: list[Answer] = []
-
-    def create() -> None:
-        together.wait()
-        answers.append(api("POST", "/clients", CLIENT))
-
-    threads = [Thread(target=create) for _ in range(workers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(answer.status for answer in answers) == [201, 409, 409, 409]
-    assert len(stored()) == 4  # the client, its lock, and two memberships
 
 
 @pytest.mark.parametrize(

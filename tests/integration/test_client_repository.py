@@ -1,6 +1,5 @@
 """What the ports `ClientRepository` and `AudienceRepository` promise, of the adapter and of its fake."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, cast
 
@@ -138,20 +137,6 @@ class TestOnDynamoDB:
         clients.create(ONE)
         clients.delete(ONE)
         assert items_of(ClientItem) + items_of(AudienceItem) == []
-
-    def test_of_parallel_creations_with_one_phone_exactly_one_succeeds(self, dynamodb: DynamoDB) -> None:
-        clients = DynamoClientRepository(dynamodb)
-
-        def create(number: int) -> bool:
-            try:
-                clients.create(client(id=ulid(number)))
-            except ConflictError:
-                return False
-            return True
-
-        with ThreadPoolExecutor(8) as pool:
-            assert sum(pool.map(create, range(8))) == 1
-        assert len(items_of(ClientItem)) == 2
 
     def test_more_than_a_hundred_are_read(self, dynamodb: DynamoDB) -> None:
         clients = DynamoClientRepository(dynamodb)

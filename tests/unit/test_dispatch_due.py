@@ -170,7 +170,7 @@ def test_a_segment_with_which_nobody_goes_on_gets_a_ticket() -> None:
         for one in (segment("plan#00", NOW), segment("plan#01", NOW + MS), segment("plan#02", None))
     }
     made.dispatch()
-    assert made.tickets.segments == [SegmentTicket(mailing_id=RUNNING.id, segment="plan#00")]
+    assert made.tickets.segments == [SegmentTicket(v=1, mailing_id=RUNNING.id, segment="plan#00")]
     assert made.segments.get(RUNNING.id, "plan#00") == segment("plan#00", NOW + timedelta(minutes=7))
     assert made.segments.get(RUNNING.id, "plan#01") == segment("plan#01", NOW + MS)
 

@@ -55,7 +55,7 @@ def test_each_segment_has_a_ticket_and_the_schedule_is_gone() -> None:
     made = world(express_max_clients=0)
     made.start(SCHEDULED.id)
     assert made.tickets.segments == [
-        SegmentTicket(mailing_id=SCHEDULED.id, segment=f"plan#{number:02d}") for number in range(3)
+        SegmentTicket(v=1, mailing_id=SCHEDULED.id, segment=f"plan#{number:02d}") for number in range(3)
     ]
     assert made.scheduler.scheduled == {}
 

@@ -197,7 +197,7 @@ def test_a_paused_mailing_is_planned_on() -> None:
 def test_a_ticket_of_no_segment_is_dropped_with_a_word(mailing_id: str, segment: str) -> None:
     made = started(clients(60))
     with log_lines(logging.WARNING) as lines:
-        made.plan_segment()(SegmentTicket(mailing_id=mailing_id, segment=segment), made.clock() + RUN_TIME)
+        made.plan_segment()(SegmentTicket(v=1, mailing_id=mailing_id, segment=segment), made.clock() + RUN_TIME)
     assert made.rows(SCHEDULED) == []
     (line,) = lines
     assert line.message == "plan ticket dropped: there is no such segment"

@@ -145,7 +145,7 @@ def test_a_segment_that_could_not_be_planned_comes_again_and_the_others_go_on(wo
 
 
 def test_a_ticket_of_no_segment_is_dropped(world: World) -> None:
-    assert plan(world, records(SegmentTicket(mailing_id="none", segment="plan#00"))) == ALL_DONE
+    assert plan(world, records(SegmentTicket(v=1, mailing_id="none", segment="plan#00"))) == ALL_DONE
     assert world.tickets.dead == []
 
 

@@ -52,7 +52,7 @@ def add_rows(made: World, rows: Iterable[Message]) -> None:
 
 
 def tickets(*ids: Iterable[int], of: Mailing = RUNNING) -> list[MessagesTicket]:
-    return [MessagesTicket(mailing_id=of.id, message_ids=list(some)) for some in ids]
+    return [MessagesTicket(v=1, mailing_id=of.id, message_ids=list(some)) for some in ids]
 
 
 def statuses(made: World, of: Mailing = RUNNING) -> Counter[Status]:
@@ -635,11 +635,26 @@ def test_an_unexpected_error_at_the_lease_does_not_lose_what_was_accepted_before
     assert sent == {request.id for request in made.provider.requests} == {1, 2, 3, 4, 9, 10}
 
 
-def test_outcomes_that_cannot_be_recorded_fail_their_tickets() -> None:
+def test_outcomes_that_cannot_be_recorded_in_time_fail_their_tickets() -> None:
     made = world(6)
-    made.hook = before("record", fail(TransientError("throttled")), times=100)
+
+    def throttled(moment: Moment, name: str) -> None:
+        if (moment, name) == (Moment.BEFORE, "record"):
+            made.clock.advance(timedelta(minutes=1))
+            raise TransientError("throttled")
+
+    made.hook = throttled
     assert made.send(tickets([1, 2, 3], [4, 5, 6])) == {0, 1}
     assert statuses(made) == {Status.QUEUED: 6}
+    made.check(RUNNING)
+
+
+def test_outcomes_that_cannot_be_recorded_at_first_are_recorded_later_and_not_asked_for_again() -> None:
+    made = world(6)
+    made.hook = before("record", fail(TransientError("throttled")))
+    assert made.send(tickets([1, 2, 3], [4, 5, 6])) == set()
+    assert statuses(made) == {Status.SENT: 6}
+    assert sorted(request.id for request in made.provider.requests) == [1, 2, 3, 4, 5, 6]
     made.check(RUNNING)
 
 
@@ -648,7 +663,7 @@ def test_outcomes_of_one_mailing_that_cannot_be_recorded_do_not_stop_those_of_an
     made = world(3)
     made.mailings.create(other)
     add_rows(made, (message(id=100 + n, client_id=ulid(n), mailing_id=other.id) for n in range(1, 4)))
-    made.hook = before("record", fail(TransientError("throttled")))
+    made.hook = before("record", fail(RuntimeError("a fault of ours")))
     assert made.send([*tickets([1, 2, 3]), *tickets([101, 102, 103], of=other)]) == {0}
     assert statuses(made) == {Status.QUEUED: 3}
     assert statuses(made, other) == {Status.SENT: 3}

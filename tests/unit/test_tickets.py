@@ -14,14 +14,14 @@ from tests.builders import message
 
 
 def test_a_ticket_is_read_as_it_was_written() -> None:
-    messages = MessagesTicket(mailing_id="m", message_ids=[1, 2**53 - 1])
+    messages = MessagesTicket(v=1, mailing_id="m", message_ids=[1, 2**53 - 1])
     assert read(MessagesTicket, messages.model_dump_json()) == messages
-    segment = SegmentTicket(mailing_id="m", segment="plan#00")
+    segment = SegmentTicket(v=1, mailing_id="m", segment="plan#00")
     assert read(SegmentTicket, segment.model_dump_json()) == segment
 
 
 def test_a_ticket_tells_its_version() -> None:
-    assert '"v":1' in MessagesTicket(mailing_id="m", message_ids=[1]).model_dump_json()
+    assert '"v":1' in MessagesTicket(v=1, mailing_id="m", message_ids=[1]).model_dump_json()
 
 
 IDS = ",".join(["1"] * 25)
@@ -73,8 +73,8 @@ def test_all_that_is_wrong_with_a_ticket_is_named() -> None:
 @pytest.mark.parametrize("shape", [MessagesTicket, SegmentTicket])
 def test_a_ticket_of_the_other_kind_is_not_read(shape: type[Ticket]) -> None:
     other = {
-        MessagesTicket: SegmentTicket(mailing_id="m", segment="plan#00"),
-        SegmentTicket: MessagesTicket(mailing_id="m", message_ids=[1]),
+        MessagesTicket: SegmentTicket(v=1, mailing_id="m", segment="plan#00"),
+        SegmentTicket: MessagesTicket(v=1, mailing_id="m", message_ids=[1]),
     }[shape]
     with pytest.raises(PermanentError):
         read(shape, other.model_dump_json())
