@@ -31,6 +31,11 @@ down: $(INSTALLED) ## Stops the embedded stack whole
 run: up ## The main job: brings the stack up, loads sample clients, sends a mailing, shows what became of it
 	@$(RUN) infra/local/main_job.py
 
+.PHONY: logs
+logs: $(INSTALLED) ## What happened to one id, over all functions: MAILING=, MESSAGE= or CLIENT=; also SINCE=2h, STAGE=stack on AWS
+	@$(RUN) infra/local/journal.py $(if $(MAILING),--mailing '$(MAILING)') $(if $(MESSAGE),--message '$(MESSAGE)') \
+		$(if $(CLIENT),--client '$(CLIENT)') $(if $(SINCE),--since '$(SINCE)') $(if $(STAGE),--stack-name '$(STAGE)')
+
 .PHONY: check
 check: $(INSTALLED) ## Format, lint, types, import rules, dead code, dependencies, templates
 	$(RUN) -m ruff format --check .

@@ -26,17 +26,22 @@ from chalicelib.config import Settings
 from chalicelib.domain.backoff import Backoff
 from chalicelib.domain.delivery import Policy
 from chalicelib.services.cached_mailings import CachedMailings
+from chalicelib.services.control_mailings import ControlMailings
 from chalicelib.services.deliver_message import DeliverMessage
 from chalicelib.services.dispatch_due import DispatchDue
+from chalicelib.services.explain_message import ExplainMessage
 from chalicelib.services.finish_mailing import FinishMailing
+from chalicelib.services.look_again import LookAgain
 from chalicelib.services.manage_clients import ManageClients
 from chalicelib.services.manage_mailings import ManageMailings
+from chalicelib.services.order_sweep import OrderSweep
 from chalicelib.services.plan_mailing import PlanMailing
 from chalicelib.services.plan_segment import PlanSegment
 from chalicelib.services.read_messages import ReadMessages
 from chalicelib.services.read_statistics import ReadStatistics
 from chalicelib.services.send_messages import SendMessages
 from chalicelib.services.start_due import StartDue
+from chalicelib.services.sweep_messages import SweepMessages
 
 AWS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
 
@@ -146,12 +151,27 @@ class Application:
     @cached_property
     def manage_clients(self) -> ManageClients:
         """Clients as the API knows them."""
-        return ManageClients(self.clients, self.audience, clock=utc_now, new_id=new_id)
+        return ManageClients(self.clients, self.audience, self.look_again, clock=utc_now, new_id=new_id)
+
+    @cached_property
+    def look_again(self) -> LookAgain:
+        """Has senders look at the open messages of a client."""
+        return LookAgain(self.message_lists, self.messages, self.mailings, self.tickets)
 
     @cached_property
     def manage_mailings(self) -> ManageMailings:
         """Mailings as the API knows them."""
-        return ManageMailings(self.mailings, self.scheduler, clock=utc_now, new_id=new_id)
+        return ManageMailings(self.mailings, self.scheduler, self.order_sweep, clock=utc_now, new_id=new_id)
+
+    @cached_property
+    def control_mailings(self) -> ControlMailings:
+        """Starts, pauses, resumes, cancels and retries mailings."""
+        return ControlMailings(self.mailings, self.scheduler, self.order_sweep, utc_now)
+
+    @cached_property
+    def order_sweep(self) -> OrderSweep:
+        """Has rows follow a change of their mailing."""
+        return OrderSweep(self.segments, self.tickets, utc_now)
 
     @cached_property
     def start_due(self) -> StartDue:
@@ -162,6 +182,11 @@ class Application:
     def read_messages(self) -> ReadMessages:
         """Messages as the API knows them."""
         return ReadMessages(self.messages, self.message_lists, self.mailings, self.clients)
+
+    @cached_property
+    def explain_message(self) -> ExplainMessage:
+        """Says why a message is where it is."""
+        return ExplainMessage(self.messages, self.mailings, self.clients, utc_now, self.policy)
 
     @cached_property
     def read_statistics(self) -> ReadStatistics:
@@ -202,9 +227,28 @@ class Application:
             self.messages,
             self.tickets,
             self.finish_mailing,
+            self.sweep_messages,
             utc_now,
-            queued_grace=timedelta(seconds=self.settings.queued_grace_seconds),
+            queued_grace=self.queued_grace,
         )
+
+    @cached_property
+    def sweep_messages(self) -> SweepMessages:
+        """Has a page of rows follow a change of their mailing."""
+        return SweepMessages(
+            self.clients,
+            self.message_lists,
+            self.messages,
+            self.tickets,
+            utc_now,
+            self.policy,
+            queued_grace=self.queued_grace,
+        )
+
+    @cached_property
+    def queued_grace(self) -> timedelta:
+        """After which a queued row is looked at again."""
+        return timedelta(seconds=self.settings.queued_grace_seconds)
 
     @cached_property
     def policy(self) -> Policy:
@@ -246,7 +290,7 @@ class Application:
             self.messages,
             self.tickets,
             utc_now,
-            queued_grace=timedelta(seconds=self.settings.queued_grace_seconds),
+            queued_grace=self.queued_grace,
             due_shards=DUE_SHARDS,
         )
 

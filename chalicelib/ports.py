@@ -89,8 +89,8 @@ class MailingRepository(Protocol):
 class SegmentRepository(Protocol):
     """The segments of mailings."""
 
-    def open_mailing(self, before: Mailing, after: Mailing, segments: Sequence[Segment]) -> None:
-        """Store the change of a mailing and its segments in one transaction. Raises `ConflictError`."""
+    def change_mailing(self, before: Mailing, after: Mailing, segments: Sequence[Segment]) -> None:
+        """Store the change of a mailing and what it orders in one transaction. Raises `StaleError`."""
         ...
 
     def get(self, mailing_id: str, segment: str) -> Segment | None:
@@ -165,6 +165,10 @@ class MessageLists(Protocol):
         """List ids of a mailing's messages; `next` is the `after` to go on with."""
         ...
 
+    def of_part(self, part: str, after: str | None, limit: int) -> Page[int]:
+        """List ids of one partition (`Mailing.message_parts`); `next` is the `after` to go on with."""
+        ...
+
     def of_client(self, client_id: str, after: str | None, limit: int) -> Page[int]:
         """List ids of a client's messages; `next` is the `after` to go on with."""
         ...
@@ -201,8 +205,8 @@ class TicketQueue(Protocol):
         """Queue tickets for messages of a mailing (at most 24 ids each), each after a delay of at most 15 min."""
         ...
 
-    def send_segments(self, mailing_id: str, segments: Sequence[str]) -> None:
-        """Queue a plan ticket for each segment."""
+    def send_segments(self, mailing_id: str, segments: Sequence[str], delay: timedelta = timedelta()) -> None:
+        """Queue a plan ticket for each segment, after a delay of at most 15 min."""
         ...
 
     def backlog(self) -> int:

@@ -15,18 +15,25 @@ from chalicelib.domain.message import OPEN, Message
 from chalicelib.domain.tickets import MessagesTicket
 from chalicelib.ports import MessageRepository, SegmentRepository, TicketQueue
 from chalicelib.services.cached_mailings import CachedMailings
+from chalicelib.services.control_mailings import ControlMailings
 from chalicelib.services.deliver_message import DeliverMessage
 from chalicelib.services.dispatch_due import DispatchDue
 from chalicelib.services.finish_mailing import FinishMailing
+from chalicelib.services.look_again import LookAgain
+from chalicelib.services.manage_clients import ManageClients
+from chalicelib.services.manage_mailings import ManageMailings
+from chalicelib.services.order_sweep import OrderSweep
 from chalicelib.services.plan_mailing import PlanMailing
 from chalicelib.services.plan_segment import PlanSegment
 from chalicelib.services.send_messages import SendMessages
 from chalicelib.services.start_due import StartDue
+from chalicelib.services.sweep_messages import SweepMessages
 from tests.builders import client, ulid
 from tests.fakes.clients import FakeClientRepository
 from tests.fakes.clock import FakeClock
 from tests.fakes.executors import InlineExecutor
 from tests.fakes.mailings import FakeMailingRepository
+from tests.fakes.message_lists import FakeMessageLists
 from tests.fakes.messages import DUE_SHARDS, FakeMessageRepository, recount, without_errors
 from tests.fakes.provider import FakeProvider
 from tests.fakes.queues import FakeTicketQueue
@@ -39,7 +46,7 @@ RUN_TIME = timedelta(seconds=27)  # of a function that has 30 s
 POLICY = Policy(Backoff(2, 900), max_attempts=20, request_timeout=timedelta(seconds=10))
 MESSAGE_WRITES = ("plan", "lease", "release", "record", "move_due")
 QUEUE_WRITES = ("send_messages", "send_segments")
-SEGMENT_WRITES = ("open_mailing", "save")
+SEGMENT_WRITES = ("change_mailing", "save")
 MAILING_WRITES = ("replace",)
 
 
@@ -79,11 +86,30 @@ class World:
     def __post_init__(self) -> None:
         self.segments = FakeSegmentRepository(self.mailings)
         self.tickets = FakeTicketQueue(self.clock)
+        self.lists = FakeMessageLists(stored=lambda: list(self.messages.stored.values()))
         self._versions = count(1)
+        self._ids = count(100)
 
     def add_clients(self, some: Iterable[Client]) -> None:
         for one in some:
             self.clients.create(one)
+
+    # What the API does
+
+    def order_sweep(self) -> OrderSweep:
+        return OrderSweep(self._segments, self._tickets, self.clock)
+
+    def control(self) -> ControlMailings:
+        return ControlMailings(self._mailings, self.scheduler, self.order_sweep(), self.clock)
+
+    def manage(self) -> ManageMailings:
+        return ManageMailings(
+            self._mailings, self.scheduler, self.order_sweep(), self.clock, lambda: ulid(next(self._ids))
+        )
+
+    def manage_clients(self) -> ManageClients:
+        look_again = LookAgain(self.lists, self.messages, self.mailings, self._tickets)
+        return ManageClients(self.clients, self.clients, look_again, self.clock, lambda: ulid(next(self._ids)))
 
     # What functions do
 
@@ -111,12 +137,24 @@ class World:
             self._messages,
             self._tickets,
             self.finish(),
+            self.sweep_messages(),
             self.clock,
             queued_grace=QUEUED_GRACE,
         )
 
+    def sweep_messages(self) -> SweepMessages:
+        return SweepMessages(
+            self.clients,
+            self.lists,
+            self._messages,
+            self._tickets,
+            self.clock,
+            self.policy,
+            queued_grace=QUEUED_GRACE,
+        )
+
     def plan_waiting(self) -> None:
-        """Call the planner of segments with the tickets that wait for it."""
+        """Call the planner of segments, which is the sweeper as well, with the tickets that wait for it."""
         for ticket in self.tickets.deliver_segments():
             self.plan_segment()(ticket, self.clock() + RUN_TIME)
 
@@ -126,12 +164,16 @@ class World:
     def finish(self) -> FinishMailing:
         return FinishMailing(self._mailings, self.segments, self.messages, self.clock)
 
-    def deliver(self) -> DeliverMessage:
-        return DeliverMessage(self.cached(), self.clients, self.provider, self.clock, middle, self.policy)
+    def deliver(self, cached: CachedMailings | None = None) -> DeliverMessage:
+        cached = cached or self.cached()
+        return DeliverMessage(cached, self.clients, self.provider, self.clock, middle, self.policy)
 
-    def sender(self, executor: Executor | None = None, threads: int = 4) -> SendMessages:
+    def sender(
+        self, executor: Executor | None = None, threads: int = 4, cached: CachedMailings | None = None
+    ) -> SendMessages:
+        """Make a sender; `cached` is what its process knows of mailings from before."""
         return SendMessages(
-            self.deliver(),
+            self.deliver(cached),
             self.clients,
             self._messages,
             self._tickets,
@@ -142,9 +184,14 @@ class World:
             threads,
         )
 
-    def send(self, tickets: Sequence[MessagesTicket], executor: Executor | None = None) -> set[int]:
+    def send(
+        self,
+        tickets: Sequence[MessagesTicket],
+        executor: Executor | None = None,
+        cached: CachedMailings | None = None,
+    ) -> set[int]:
         """Call the sender with these tickets; returns the positions of those that failed."""
-        return self.sender(executor)(tickets, self.clock() + RUN_TIME)
+        return self.sender(executor, cached=cached)(tickets, self.clock() + RUN_TIME)
 
     def send_waiting(self) -> set[int]:
         """Call the sender with the tickets that wait for it."""

@@ -29,6 +29,7 @@ _SAME_NAMES = (
     "segments",
     "message_shards",
     "express",
+    "sweep",
     "version",
 )
 

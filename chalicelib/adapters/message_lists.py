@@ -20,7 +20,7 @@ class DynamoMessageLists:
         first, _, last = (after or "0:").partition(":")
         ids: list[int] = []
         for shard in range(int(first), mailing.message_shards):
-            page = self._query("by_mailing", "mailing_shard", f"{mailing.id}#{shard:02d}", last, limit - len(ids))
+            page = self.of_part(mailing.message_parts[shard], last, limit - len(ids))
             ids += page.items
             if page.next:
                 return Page(ids, f"{shard}:{page.next}")
@@ -28,6 +28,10 @@ class DynamoMessageLists:
                 return Page(ids, f"{shard + 1}:")
             last = ""
         return Page(ids)
+
+    def of_part(self, part: str, after: str | None, limit: int) -> Page[int]:
+        """List ids of one partition. `after` is the last id."""
+        return self._query("by_mailing", "mailing_shard", part, after or "", limit)
 
     def of_client(self, client_id: str, after: str | None, limit: int) -> Page[int]:
         """List ids of a client's messages. `after` is the last id."""

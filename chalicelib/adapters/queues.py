@@ -33,7 +33,10 @@ class QueueUrls:
 
 
 class SqsTicketQueue:
-    """Tickets over SQS. Everything raises `TransientError` when SQS does not take it after three tries."""
+    """Tickets over SQS, each in the group of its mailing: SQS serves groups fairly, a large one starves no other.
+
+    Everything raises `TransientError` when SQS does not take it after three tries.
+    """
 
     def __init__(self, client: "SQSClient", urls: QueueUrls) -> None:
         self._client = client
@@ -46,10 +49,10 @@ class SqsTicketQueue:
             [(MessagesTicket(v=1, mailing_id=mailing.id, message_ids=list(ids)), delay) for ids, delay in tickets],
         )
 
-    def send_segments(self, mailing_id: str, segments: Sequence[str]) -> None:
+    def send_segments(self, mailing_id: str, segments: Sequence[str], delay: timedelta = timedelta()) -> None:
         """Queue a plan ticket for each segment."""
         tickets = [SegmentTicket(v=1, mailing_id=mailing_id, segment=segment) for segment in segments]
-        self._send(self._urls.plan, [(ticket, timedelta()) for ticket in tickets])
+        self._send(self._urls.plan, [(ticket, delay) for ticket in tickets])
 
     def dead_letter_messages(self, body: str, cause: str) -> None:
         """Set aside a ticket of the sender that no retry can mend, with its cause."""
@@ -77,6 +80,7 @@ class SqsTicketQueue:
                 {
                     "Id": str(index),
                     "MessageBody": ticket.model_dump_json(),
+                    "MessageGroupId": ticket.mailing_id,
                     "DelaySeconds": math.ceil(delay.total_seconds()),
                 }
                 for index, (ticket, delay) in enumerate(chunk)

@@ -11,7 +11,7 @@ from chalicelib.adapters.mailing_repository import to_item
 from chalicelib.adapters.tables import MailingItem, SegmentItem
 from chalicelib.domain.mailing import Mailing
 from chalicelib.domain.segment import Segment
-from chalicelib.errors import ConflictError
+from chalicelib.errors import StaleError
 
 DUE_SHARDS = 4
 
@@ -37,8 +37,8 @@ class DynamoSegmentRepository:
         self._segments = SegmentItem.Meta.table_name
         self._mailings = MailingItem.Meta.table_name
 
-    def open_mailing(self, before: Mailing, after: Mailing, segments: Sequence[Segment]) -> None:
-        """Store the change of a mailing and its segments (at most 32) in one transaction."""
+    def change_mailing(self, before: Mailing, after: Mailing, segments: Sequence[Segment]) -> None:
+        """Store the change of a mailing and what it orders (at most 99 segments) in one transaction."""
         mailing = {
             "TableName": self._mailings,
             "Item": to_item(after).to_dynamodb_dict(),
@@ -47,7 +47,7 @@ class DynamoSegmentRepository:
         }
         puts = [{"TableName": self._segments, "Item": _CODEC.encode(segment)} for segment in segments]
         if self._dynamodb.write([{"Put": put} for put in [mailing, *puts]]):
-            raise ConflictError("the mailing has changed since it was read")
+            raise StaleError("the mailing has changed since it was read")
 
     def get(self, mailing_id: str, segment: str) -> Segment | None:
         """Read a segment, consistently."""
@@ -56,15 +56,21 @@ class DynamoSegmentRepository:
         return _CODEC.decode(items[0]) if items else None
 
     def of_mailing(self, mailing_id: str) -> Sequence[Segment]:
-        """Read all segments of a mailing, consistently: some kilobytes, one call."""
-        with translated():
-            answer = self._dynamodb.client.query(
-                TableName=self._segments,
-                KeyConditionExpression="mailing_id = :mailing",
-                ExpressionAttributeValues={":mailing": {"S": mailing_id}},
-                ConsistentRead=True,
-            )
-        return [_CODEC.decode(item) for item in answer["Items"]]
+        """Read all segments of a mailing, consistently: some kilobytes, and a call more after some hundred changes."""
+        query: Any = {
+            "TableName": self._segments,
+            "KeyConditionExpression": "mailing_id = :mailing",
+            "ExpressionAttributeValues": {":mailing": {"S": mailing_id}},
+            "ConsistentRead": True,
+        }
+        found: list[Segment] = []
+        while True:
+            with translated():
+                answer = self._dynamodb.client.query(**query)
+            found += map(_CODEC.decode, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return found
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def save(self, segment: Segment) -> None:
         """Store how far a segment is. A segment that is done stays done, whoever else is still at it."""

@@ -137,6 +137,7 @@ class MailingItem(Model):
     segments = NumberAttribute()
     message_shards = NumberAttribute()
     express = BooleanAttribute()
+    sweep = NumberAttribute(default=0)
     version = NumberAttribute()
 
     by_id = MailingsById()
@@ -155,7 +156,7 @@ class SegmentsByDue(GlobalSecondaryIndex["SegmentItem"]):
 
 
 class SegmentItem(Model):
-    """A segment of a mailing's audience."""
+    """A segment of a mailing: a share of its audience to plan, or of its messages to sweep."""
 
     class Meta:
         table_name = "segments"
@@ -165,6 +166,7 @@ class SegmentItem(Model):
     parts: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute)
     cursor_part = NumberAttribute()
     cursor_after = UnicodeAttribute(null=True)
+    sweep = NumberAttribute()
     due_shard = UnicodeAttribute(null=True)
     due_at = TimestampAttribute(null=True)
     expires_at = ExpiryAttribute(null=True)
@@ -224,6 +226,7 @@ class MessageItem(Model):
     lease_until = TimestampAttribute(null=True)
     leases = NumberAttribute()
     attempts = NumberAttribute()
+    attempts_before = NumberAttribute()
     uncertain = NumberAttribute()
     sent_at = TimestampAttribute(null=True)
     last_error = UnicodeAttribute(null=True)

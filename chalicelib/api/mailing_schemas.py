@@ -90,7 +90,7 @@ class ChangeWindowShape(WireModel):
 
 
 class CreateMailingRequest(WireModel):
-    """A mailing to create. It starts at `start_at`, or at once if that has passed."""
+    """A mailing to create. It starts at `start_at`, or at once if that has passed; a draft when it is told to."""
 
     start_at: GivenMoment
     end_at: GivenMoment = Field(description="after start_at, in the future, at most 30 days after start_at")
@@ -100,6 +100,7 @@ class CreateMailingRequest(WireModel):
     on_uncertain: Uncertain = Field(
         default="retry", description="what becomes of a message of which nobody knows whether the provider took it"
     )
+    draft: bool = Field(default=False, description="not to be started before POST /mailings/{id}/start")
 
     def to_new_mailing(self) -> NewMailing:
         """Make of it what the use case takes."""
@@ -110,6 +111,7 @@ class CreateMailingRequest(WireModel):
             filter=self.filter.applied_to(AudienceFilter()),
             window=self.window.window if self.window else None,
             on_uncertain=OnUncertain(self.on_uncertain),
+            draft=self.draft,
         )
 
 

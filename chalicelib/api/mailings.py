@@ -24,7 +24,7 @@ mailings = Blueprint(__name__)
 @mailings.route("/mailings", methods=["POST"])
 @answers_problems
 def create_mailing() -> Response:
-    """Create a mailing; it starts at its time, or at once if that has passed."""
+    """Create a mailing; it starts at its time, or at once if that has passed; a draft when it is told to."""
     body = read_body(mailings.current_request, CreateMailingRequest)
     mailing = application().manage_mailings.create(body.to_new_mailing())
     return created(MailingResponse.of(mailing), f"mailings/{mailing.id}")

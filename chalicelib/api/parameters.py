@@ -11,7 +11,7 @@ from chalice.app import MultiDict, Request
 from pydantic import ValidationError as PydanticValidationError
 
 from chalicelib.api.problems import MAX_ERRORS, HttpError
-from chalicelib.api.schemas import NoQuery, WireModel
+from chalicelib.api.schemas import NoBody, NoQuery, WireModel
 from chalicelib.errors import FieldError, NotFoundError, ValidationError
 
 Model = TypeVar("Model", bound=WireModel)
@@ -45,6 +45,18 @@ def read_body(request: Request, model: type[Model]) -> Model:
     if not isinstance(parsed, dict):
         raise ValidationError(FieldError("body", "must be a JSON object"))
     return _validated(model, parsed)
+
+
+def read_nothing(request: Request) -> None:
+    """See that nothing is told beside the address: no query parameters, no body or one without fields.
+
+    Raises:
+        HttpError: as `read_body` does.
+        ValidationError: there are parameters or fields.
+    """
+    read_query(request, NoQuery)
+    if request.raw_body:
+        read_body(request, NoBody)
 
 
 def read_query(request: Request, model: type[Model]) -> Model:

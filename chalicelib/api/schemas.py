@@ -102,6 +102,10 @@ class NoQuery(WireModel):
     """No query parameters."""
 
 
+class NoBody(WireModel):
+    """A body without fields, where there is one."""
+
+
 class PageQuery(WireModel):
     """Which page of a list."""
 

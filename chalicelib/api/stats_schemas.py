@@ -1,13 +1,13 @@
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
 from chalicelib.api.mailing_schemas import MailingResponse, ShownStatus
 from chalicelib.api.schemas import ShownMoment, WireModel
 from chalicelib.domain.mailing import Mailing
-from chalicelib.services.read_statistics import Counts, MailingStatistics, Overview
+from chalicelib.services.read_statistics import Counts, MailingStatistics, Overview, SweepProgress
 
 
 class CountsResponse(WireModel):
@@ -81,6 +81,21 @@ class PlanningResponse(WireModel):
     done: int
     started_at: ShownMoment | None
     planned_at: ShownMoment | None
+    late_seconds: float | None = Field(description="from start_at, or its creation if that was later, to started_at")
+
+
+class SweepResponse(WireModel):
+    """How far rows have followed the latest control or change: `done` of `segments`."""
+
+    kind: Literal["follow", "retry"]
+    segments: int
+    done: int
+
+    @classmethod
+    def of(cls, sweep: SweepProgress) -> Self:
+        """Show the progress of a sweep."""
+        shown: dict[str, Any] = {"kind": sweep.kind.value, "segments": sweep.segments, "done": sweep.done}
+        return cls(**shown)
 
 
 class MailingStatsResponse(WireModel):
@@ -98,6 +113,7 @@ class MailingStatsResponse(WireModel):
     per_minute: list[MinuteResponse] = Field(description="the latest 120 minutes in which something was sent")
     errors: list[ErrorCountResponse] = Field(description="most common first")
     planning: PlanningResponse
+    sweep: SweepResponse | None = Field(description="null until rows have had to follow something")
 
     @classmethod
     def of(cls, statistics: MailingStatistics) -> Self:
@@ -115,8 +131,10 @@ class MailingStatsResponse(WireModel):
             errors=[ErrorCountResponse(error=error, count=n) for error, n in statistics.under("error").items()],
             planning=PlanningResponse(
                 segments=mailing.segments,
-                done=statistics.segments_done,
+                done=statistics.segments_planned,
                 started_at=mailing.started_at,
                 planned_at=mailing.planned_at,
+                late_seconds=mailing.late_seconds,
             ),
+            sweep=SweepResponse.of(statistics.sweep) if statistics.sweep else None,
         )

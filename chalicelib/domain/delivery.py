@@ -8,7 +8,7 @@ from chalicelib.domain.backoff import Backoff, Uniform
 from chalicelib.domain.client import Client
 from chalicelib.domain.local_window import next_opening
 from chalicelib.domain.mailing import NOT_STARTED, STOPPED, Mailing, MailingStatus, OnUncertain
-from chalicelib.domain.message import Message, Outcome, Reason, Status, ended, put_off
+from chalicelib.domain.message import Message, Outcome, Reason, Status, ended, put_off, queued_again
 from chalicelib.domain.timezone import UnknownTimezoneError, resolve_timezone
 
 # No request starts within a second of the end; a quarter more is for the thread that was told to start one.
@@ -71,14 +71,14 @@ def decide(  # noqa: C901, PLR0911 - a table of rules in their order of preceden
         return End(Status.CANCELLED)
     if now >= mailing.end_at - END_MARGIN:
         return End(Status.EXPIRED)
-    if mailing.status is MailingStatus.PAUSED:
-        return PutOff(mailing.end_at, Reason.PAUSED)
     if mailing.status in NOT_STARTED:
         return Leave("not started")
-    if message.leases > MAX_TAKEOVERS:
-        return End(Status.FAILED, Reason.CRASH)
     if message.not_before is not None and now < message.not_before - EARLY_TICKET:
         return Leave("not due")
+    if mailing.status is MailingStatus.PAUSED:
+        return PutOff(mailing.end_at, Reason.PAUSED)
+    if message.leases > MAX_TAKEOVERS:
+        return End(Status.FAILED, Reason.CRASH)
     if mailing.window is not None:
         try:
             opens_at = next_opening(mailing.window, resolve_timezone(client.timezone), now)
@@ -94,6 +94,29 @@ def carry_out(message: Message, decision: PutOff | End, mailing: Mailing | None,
     if isinstance(decision, PutOff):
         return Outcome(message, put_off(message, decision.until, decision.reason, now=now))
     return Outcome(message, ended(message, decision.status, decision.reason, expires_at=_expiry(mailing)))
+
+
+def follow(
+    message: Message, mailing: Mailing, client: Client | None, now: datetime, policy: Policy, queued_grace: timedelta
+) -> Outcome | None:
+    """Say what a change of the mailing makes of a row, None if nothing; a row in a sender's hands is left to that.
+
+    It is the rule of the sender, asked as if what the row waited for (the window, the end of a pause) were open.
+    """
+    if not message.is_open or (message.lease_until is not None and message.lease_until > now):
+        return None
+    waits_for_mailing = message.reason in {Reason.WINDOW, Reason.PAUSED}
+    asked = replace(message, not_before=None) if waits_for_mailing else message
+    decision = decide(asked, mailing, client, now, policy)
+    if isinstance(decision, Send) and waits_for_mailing:
+        return Outcome(message, queued_again(message, due_at=now + queued_grace))
+    if isinstance(decision, PutOff) and (decision.reason, decision.until) != (message.reason, message.not_before):
+        return carry_out(message, decision, mailing, now)
+    if isinstance(decision, End):
+        return carry_out(message, decision, mailing, now)
+    if isinstance(decision, Leave) and message.not_before is not None and message.not_before > mailing.end_at:
+        return Outcome(message, put_off(message, mailing.end_at, message.reason or Reason.RETRY, now=now))
+    return None
 
 
 def settle(
@@ -122,12 +145,12 @@ def settle(
         after = ended(tried, Status.FAILED, Reason.REFUSED, expires_at=expires_at)
     elif answer.kind is AnswerKind.UNCERTAIN and mailing.on_uncertain is OnUncertain.HOLD:
         after = ended(tried, Status.FAILED, Reason.UNCERTAIN, expires_at=expires_at)
-    elif tried.attempts >= policy.max_attempts:
+    elif tried.attempts - tried.attempts_before >= policy.max_attempts:
         after = ended(tried, Status.FAILED, Reason.ATTEMPTS, expires_at=expires_at)
     else:
         wait = answer.retry_after
         if wait is None:
-            wait = policy.backoff.delay(tried.attempts, uniform)
+            wait = policy.backoff.delay(tried.attempts - tried.attempts_before, uniform)
         after = put_off(tried, min(now + wait, mailing.end_at), Reason.RETRY, now=now)
     return Outcome(message, after, answer.error)
 

@@ -32,6 +32,8 @@ class OnUncertain(StrEnum):
 
 NOT_STARTED = frozenset({MailingStatus.DRAFT, MailingStatus.SCHEDULED})
 STOPPED = frozenset({MailingStatus.CANCELLED, MailingStatus.DELETED})
+STARTED = frozenset({MailingStatus.RUNNING, MailingStatus.PAUSED})
+ENDED = frozenset({MailingStatus.FINISHED, MailingStatus.CANCELLED, MailingStatus.DELETED})
 CHANGEABLE_WHILE_RUNNING = frozenset({"text", "end_at", "window", "on_uncertain"})
 
 
@@ -41,7 +43,7 @@ class Mailing:
 
     `version` grows by one with each change. `segments` (how many), `message_shards` (over how many partitions
     its messages are listed) and `express` are fixed when it starts, `planned_at` when each client of its
-    audience has a row.
+    audience has a row. `sweep` is the version of the latest change that its rows have to follow, 0 if there was none.
     """
 
     id: str
@@ -60,7 +62,24 @@ class Mailing:
     segments: int = 0
     message_shards: int = 1
     express: bool = False
+    sweep: int = 0
     version: int = 1
+
+    @property
+    def message_parts(self) -> tuple[str, ...]:
+        """The partitions of the index in which its messages are listed."""
+        return tuple(f"{self.id}#{shard:02d}" for shard in range(self.message_shards))
+
+    def part_of(self, message_id: int) -> str:
+        """The partition in which a message is listed."""
+        return self.message_parts[message_id % self.message_shards]
+
+    @property
+    def late_seconds(self) -> float | None:
+        """How long after it was due and known it started, to a tenth of a second; None until it has started."""
+        if self.started_at is None:
+            return None
+        return round((self.started_at - max(self.start_at, self.created_at)).total_seconds(), 1)
 
     @property
     def rows_expire_at(self) -> datetime:

@@ -56,6 +56,7 @@ class Message:
         lease_until: open rows only; until then the row belongs to whoever wrote `version`.
         leases: leases taken since the last outcome: one more than the crashes in between.
         version: unique with each write of the row.
+        attempts_before: how many of the attempts were made before the last time that it was queued again by hand.
         uncertain: requests of which nobody knows whether the provider took them.
     """
 
@@ -72,6 +73,7 @@ class Message:
     leases: int = 0
     reason: Reason | None = None
     attempts: int = 0
+    attempts_before: int = 0
     uncertain: int = 0
     sent_at: datetime | None = None
     last_error: str | None = None
@@ -142,6 +144,25 @@ def put_off(message: Message, until: datetime, reason: Reason, *, now: datetime)
         lease_until=UNLEASED,
         leases=0,
     )
+
+
+def queued_again(message: Message, *, due_at: datetime) -> Message:
+    """Queue a message that waited for what is over by now."""
+    return replace(
+        message,
+        status=Status.QUEUED,
+        reason=None,
+        due_at=due_at,
+        not_before=None,
+        lease_until=UNLEASED,
+        leases=0,
+        expires_at=None,
+    )
+
+
+def retried(message: Message, *, due_at: datetime) -> Message:
+    """Queue a failed message again, with all attempts before it."""
+    return replace(queued_again(message, due_at=due_at), attempts_before=message.attempts)
 
 
 def counter_changes(outcome: Outcome) -> Counter[str]:

@@ -1,18 +1,33 @@
-"""A segment: a share of a mailing's audience that one worker plans, page by page."""
+"""Segments: shares of what touches many rows of a mailing, each worked off page by page by one worker at a time.
+
+Planning reads a share of the audience and makes rows. A sweep reads a share of the rows and has them follow a change
+of the mailing, or queues the failed ones again.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+
+
+class SegmentKind(StrEnum):
+    """What is done with a share."""
+
+    PLAN = "plan"
+    FOLLOW = "follow"
+    RETRY = "retry"
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One share of the audience.
+    """One share.
 
     Attributes:
-        parts: of the audience, read in their order.
+        segment: its name; begins with its kind.
+        parts: of the audience (to plan), or of the index of the mailing's messages (to sweep); read in their order.
         cursor_part: the index of the part at which the next page begins.
-        cursor_after: the last client read of that part.
-        due_at: the moment after which somebody must look at it again; None once each client of it has a row.
+        cursor_after: the last client, or message, read of that part.
+        sweep: of a sweep, the version of the mailing that ordered it.
+        due_at: the moment after which somebody must look at it again; None once it is done.
     """
 
     mailing_id: str
@@ -20,12 +35,18 @@ class Segment:
     parts: tuple[str, ...]
     cursor_part: int = 0
     cursor_after: str | None = None
+    sweep: int = 0
     due_at: datetime | None = None
     expires_at: datetime | None = None
 
     @property
+    def kind(self) -> SegmentKind:
+        """What is done with it."""
+        return SegmentKind(self.segment.partition("#")[0])
+
+    @property
     def done(self) -> bool:
-        """Tell whether each client of it has a row."""
+        """Tell whether nothing of it is left to do."""
         return self.due_at is None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from chalicelib.domain.mailing import MailingStatus
+from chalicelib.domain.mailing import STARTED
 from chalicelib.domain.message import PUT_OFF_GRACE, Status
 from chalicelib.domain.tickets import deal_out
 from chalicelib.ports import Clock, DueMessage, MailingRepository, MessageRepository, SegmentRepository, TicketQueue
@@ -48,7 +48,7 @@ class DispatchDue:
         # While tickets wait, a queued row is late because the queue is long, and one more ticket makes it longer.
         nearly_empty = self.tickets.backlog() <= NEARLY_EMPTY_TICKETS
         queued = self._messages(Status.QUEUED, self.queued_grace, stop_at) if nearly_empty else 0
-        running = self._finish_running(stop_at)
+        running = self._finish_started(stop_at)
         logger.info(
             "dispatched",
             extra={
@@ -95,14 +95,16 @@ class DispatchDue:
             else:
                 self.tickets.send_messages(mailing, [(ticket, timedelta()) for ticket in deal_out(ids)])
 
-    def _finish_running(self, stop_at: datetime) -> int:
-        looked_at, after = 0, None
-        while self.clock() < stop_at:
-            page = self.mailings.page(MailingStatus.RUNNING, after, PAGE)
-            for mailing in page.items:
-                self.finish.planning(mailing.id)
-                looked_at += 1
-            after = page.next
-            if after is None:
-                break
+    def _finish_started(self, stop_at: datetime) -> int:
+        looked_at = 0
+        for status in sorted(STARTED):
+            after = None
+            while self.clock() < stop_at:
+                page = self.mailings.page(status, after, PAGE)
+                for mailing in page.items:
+                    self.finish.planning(mailing.id)
+                    looked_at += 1
+                after = page.next
+                if after is None:
+                    break
         return looked_at

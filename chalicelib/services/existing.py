@@ -1,7 +1,8 @@
 from chalicelib.domain.client import Client
 from chalicelib.domain.mailing import Mailing, MailingStatus
+from chalicelib.domain.message import Message
 from chalicelib.errors import NotFoundError
-from chalicelib.ports import ClientRepository, MailingRepository
+from chalicelib.ports import ClientRepository, MailingRepository, MessageRepository
 
 
 def existing_client(clients: ClientRepository, client_id: str) -> Client:
@@ -26,3 +27,15 @@ def existing_mailing(mailings: MailingRepository, mailing_id: str) -> Mailing:
     if mailing is None or mailing.status is MailingStatus.DELETED:
         raise NotFoundError("there is no such mailing")
     return mailing
+
+
+def existing_message(messages: MessageRepository, message_id: int) -> Message:
+    """Read a message.
+
+    Raises:
+        NotFoundError: there is none, or it has aged out.
+    """
+    message = messages.get_many([message_id]).get(message_id)
+    if message is None:
+        raise NotFoundError("there is no such message")
+    return message

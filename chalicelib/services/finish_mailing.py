@@ -3,14 +3,16 @@
 import logging
 from dataclasses import dataclass, replace
 
-from chalicelib.domain.mailing import MailingStatus
+from chalicelib.domain.mailing import STARTED, MailingStatus
 from chalicelib.domain.message import OPEN
+from chalicelib.domain.segment import SegmentKind
 from chalicelib.errors import ConflictError
 from chalicelib.ports import Clock, CounterRepository, MailingRepository, SegmentRepository
 
 logger = logging.getLogger(__name__)
 
 _TRIES = 5
+MAKES_WORK = frozenset({SegmentKind.PLAN, SegmentKind.RETRY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,12 @@ class FinishMailing:
     clock: Clock
 
     def planning(self, mailing_id: str) -> None:
-        """Set `planned_at` if all segments are done, and finish a mailing that has nothing left by then."""
+        """Set `planned_at` if all segments that make work are done; finish a mailing that has nothing left by then."""
         for _ in range(_TRIES):
             mailing = self.mailings.get(mailing_id)
             if mailing is None or mailing.planned_at is not None:
                 break
-            if not all(segment.done for segment in self.segments.of_mailing(mailing_id)):
+            if not all(segment.done for segment in self.segments.of_mailing(mailing_id) if segment.kind in MAKES_WORK):
                 return
             try:
                 self.mailings.replace(mailing, replace(mailing, planned_at=self.clock(), version=mailing.version + 1))
@@ -42,13 +44,13 @@ class FinishMailing:
         self(mailing_id)
 
     def __call__(self, mailing_id: str) -> None:
-        """Finish a running mailing whose planning is complete and which has no open row.
+        """Finish a mailing, running or paused, whose planning is complete and which has no open row.
 
         The counters may be read one after the other while senders work: after planning, the open rows of each
         counter's transactions only become fewer, so a sum of zero means that none was open when the last was read.
         """
         mailing = self.mailings.get(mailing_id)
-        if mailing is None or mailing.status is not MailingStatus.RUNNING or mailing.planned_at is None:
+        if mailing is None or mailing.status not in STARTED or mailing.planned_at is None:
             return
         counts = self.counters.totals(mailing_id).counts
         if sum(counts[status] for status in OPEN):

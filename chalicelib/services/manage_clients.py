@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from chalicelib.domain.audience import AudienceFilter, parts_to_read
 from chalicelib.domain.client import Client
 from chalicelib.domain.phone import mask, operator_code_of
+from chalicelib.errors import TransientError
 from chalicelib.ports import AudienceRepository, ClientRepository, Clock, NewId, Page
 from chalicelib.services.existing import existing_client
+from chalicelib.services.look_again import LookAgain
 from chalicelib.services.optimistic import optimistically
 
 logger = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ class ManageClients:
 
     clients: ClientRepository
     audience: AudienceRepository
+    look_again: LookAgain
     clock: Clock
     new_id: NewId
 
@@ -88,7 +91,7 @@ class ManageClients:
         return optimistically(read_and_replace)
 
     def delete(self, client_id: str) -> None:
-        """Delete a client, and its phone everywhere.
+        """Delete a client, and its phone everywhere; its open messages are cancelled.
 
         Raises:
             NotFoundError: there is none.
@@ -96,6 +99,11 @@ class ManageClients:
         """
         optimistically(lambda: self.clients.delete(self.get(client_id)))
         logger.info("client deleted", extra={"client_id": client_id})
+        try:
+            self.look_again(client_id)
+        except TransientError as error:
+            # Each open message is cancelled when its own turn comes.
+            logger.warning("messages not looked at", extra={"client_id": client_id, "error": str(error)})
 
     def with_phone(self, phone: str, meant: AudienceFilter) -> Page[Client]:
         """List the one client with this phone, if there is one and the filter means it."""

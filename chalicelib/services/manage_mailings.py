@@ -9,17 +9,21 @@ from chalicelib.domain.audience import AudienceFilter
 from chalicelib.domain.local_window import LocalWindow
 from chalicelib.domain.mailing import (
     CHANGEABLE_WHILE_RUNNING,
+    ENDED,
     MAX_DURATION,
     NOT_STARTED,
-    STOPPED,
+    STARTED,
     Mailing,
     MailingStatus,
     OnUncertain,
 )
-from chalicelib.errors import ConflictError, FieldError, TransientError, ValidationError
+from chalicelib.domain.segment import SegmentKind
+from chalicelib.errors import ConflictError, FieldError, ValidationError
 from chalicelib.ports import Clock, MailingRepository, NewId, Page, Scheduler
+from chalicelib.services.arming import arm, disarm
 from chalicelib.services.existing import existing_mailing
 from chalicelib.services.optimistic import optimistically
+from chalicelib.services.order_sweep import OrderSweep
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +38,7 @@ class NewMailing:
     filter: AudienceFilter
     window: LocalWindow | None = None
     on_uncertain: OnUncertain = OnUncertain.RETRY
+    draft: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +47,12 @@ class ManageMailings:
 
     mailings: MailingRepository
     scheduler: Scheduler
+    sweep: OrderSweep
     clock: Clock
     new_id: NewId
 
     def create(self, new: NewMailing) -> Mailing:
-        """Create a mailing and have it started: at its time, or at once if that has passed.
+        """Create a mailing and have it started: at its time, or at once if that has passed; a draft when it is told.
 
         Raises:
             ValidationError: its times contradict each other or the clock.
@@ -60,14 +66,15 @@ class ManageMailings:
             filter=new.filter,
             window=new.window,
             on_uncertain=new.on_uncertain,
-            status=MailingStatus.SCHEDULED,
+            status=MailingStatus.DRAFT if new.draft else MailingStatus.SCHEDULED,
             created_at=now,
             updated_at=now,
         )
         _check_times(mailing, now)
         self.mailings.create(mailing)
         logger.info("mailing created", extra={"mailing_id": mailing.id})
-        self._arm(mailing, now)
+        if not new.draft:
+            arm(self.scheduler, mailing, now)
         return mailing
 
     def get(self, mailing_id: str) -> Mailing:
@@ -108,10 +115,10 @@ class ManageMailings:
             if changed & {"start_at", "end_at"}:
                 _check_times(after, now)
             after = replace(after, updated_at=now, version=before.version + 1)
-            self.mailings.replace(before, after)
+            after = self._store(before, after, sweeps=bool(changed & {"end_at", "window"}))
             logger.info("mailing changed", extra={"mailing_id": mailing_id, "fields": sorted(changed)})
-            if "start_at" in changed:
-                self._arm(after, now)
+            if "start_at" in changed and after.status is MailingStatus.SCHEDULED:
+                arm(self.scheduler, after, now)
             return after
 
         return optimistically(read_and_replace)
@@ -127,25 +134,17 @@ class ManageMailings:
         def read_and_replace() -> None:
             before = self.get(mailing_id)
             after = replace(before, status=MailingStatus.DELETED, updated_at=self.clock(), version=before.version + 1)
-            self.mailings.replace(before, after)
+            self._store(before, after, sweeps=True)
 
         optimistically(read_and_replace)
         logger.info("mailing deleted", extra={"mailing_id": mailing_id})
-        try:
-            self.scheduler.remove(mailing_id)
-        except TransientError as error:
-            # The planner finds it deleted and does nothing.
-            logger.warning("schedule not removed", extra={"mailing_id": mailing_id, "error": str(error)})
+        disarm(self.scheduler, mailing_id)
 
-    def _arm(self, mailing: Mailing, now: datetime) -> None:
-        try:
-            if mailing.start_at <= now:
-                self.scheduler.start_now(mailing.id)
-            else:
-                self.scheduler.put(mailing)
-        except TransientError as error:
-            # The mailing stands, and the dispatcher starts within a minute whatever is due.
-            logger.warning("mailing not armed", extra={"mailing_id": mailing.id, "error": str(error)})
+    def _store(self, before: Mailing, after: Mailing, *, sweeps: bool) -> Mailing:
+        if sweeps and before.status in STARTED:
+            return self.sweep(before, after, SegmentKind.FOLLOW)
+        self.mailings.replace(before, after)
+        return after
 
 
 def _check_times(mailing: Mailing, now: datetime) -> None:
@@ -158,7 +157,7 @@ def _check_times(mailing: Mailing, now: datetime) -> None:
 
 
 def _check_changeable(mailing: Mailing, changed: set[str]) -> None:
-    if mailing.status is MailingStatus.FINISHED or mailing.status in STOPPED:
+    if mailing.status in ENDED:
         raise ConflictError(f"the mailing is {mailing.status} and cannot be changed any more")
     fixed = sorted(changed - CHANGEABLE_WHILE_RUNNING)
     if fixed and mailing.status not in NOT_STARTED:

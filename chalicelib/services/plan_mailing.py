@@ -51,16 +51,15 @@ class PlanMailing:
             return
         opened, segments = self._open(mailing, now)
         try:
-            self.segments.open_mailing(mailing, opened, segments)
+            self.segments.change_mailing(mailing, opened, segments)
         except ConflictError:
             logger.info("mailing changed while it was started; whoever changed it goes on", extra=ids)
             return
         self.tickets.send_segments(mailing_id, [segment.segment for segment in segments])
         self.scheduler.remove(mailing_id)
-        late_seconds = (now - mailing.start_at).total_seconds()
         logger.info(
             "mailing started",
-            extra=ids | {"segments": len(segments), "express": opened.express, "late_seconds": round(late_seconds, 1)},
+            extra=ids | {"segments": len(segments), "express": opened.express, "late_seconds": opened.late_seconds},
         )
 
     def _open(self, mailing: Mailing, now: datetime) -> tuple[Mailing, list[Segment]]:

@@ -1,14 +1,15 @@
-"""Plan a segment: a row for each of its clients, then the tickets for the rows."""
+"""Work off a segment: plan its clients, a row for each and then tickets for the rows; or sweep its rows."""
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypeGuard
 
 from chalicelib.domain.audience import Member
 from chalicelib.domain.mailing import STOPPED, Mailing
 from chalicelib.domain.message import UNLEASED, Message, Status, message_id
-from chalicelib.domain.segment import Segment
+from chalicelib.domain.segment import Segment, SegmentKind
 from chalicelib.domain.tickets import SegmentTicket, deal_out
 from chalicelib.ports import (
     AudienceRepository,
@@ -19,6 +20,7 @@ from chalicelib.ports import (
     TicketQueue,
 )
 from chalicelib.services.finish_mailing import FinishMailing
+from chalicelib.services.sweep_messages import SweepMessages
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +31,11 @@ READ_LIMIT = 500
 
 @dataclass(frozen=True, slots=True)
 class PlanSegment:
-    """Plans a segment from its cursor on, and hands itself on when its time is over.
+    """Works off a segment from its cursor on, and hands itself on when its time is over.
 
-    Rows come first, then their tickets, then the cursor. Killed in between: the page is planned again, finds its
-    rows, and queues tickets for those that nobody has looked at yet; a ticket too many changes nothing.
+    Planning: rows come first, then their tickets, then the cursor. Killed in between: the page is planned again, finds
+    its rows, and queues tickets for those that nobody has looked at yet; a ticket too many changes nothing. Sweeps are
+    the same in other hands (`SweepMessages`).
     """
 
     mailings: MailingRepository
@@ -41,30 +44,38 @@ class PlanSegment:
     messages: MessageRepository
     tickets: TicketQueue
     finish: FinishMailing
+    sweep: SweepMessages
     clock: Clock
     queued_grace: timedelta
 
     def __call__(self, ticket: SegmentTicket, stop_at: datetime) -> None:
-        """Plan until the segment is done or `stop_at` has come."""
+        """Work until the segment is done or `stop_at` has come."""
         ids = {"mailing_id": ticket.mailing_id, "segment": ticket.segment}
-        mailing = self.mailings.get(ticket.mailing_id)
         segment = self.segments.get(ticket.mailing_id, ticket.segment)
-        if mailing is None or segment is None:
+        if segment is None:
             logger.warning("plan ticket dropped: there is no such segment", extra=ids)
             return
-        planned = 0
-        while not segment.done and mailing.status not in STOPPED:
+        changed = 0
+        # The mailing is read for each page: a sweep that goes on with a mailing of yesterday undoes what follows today.
+        while not segment.done and _is_wanted(mailing := self.mailings.get(ticket.mailing_id), segment):
             if self.clock() >= stop_at:
                 self.tickets.send_segments(mailing.id, [segment.segment])
-                logger.info("segment handed on", extra=ids | {"planned": planned})
+                logger.info("segment handed on", extra=ids | {"messages": changed})
                 return
-            members, segment = self._read(mailing, segment)
-            planned += self._plan(mailing, members)
+            work = self._plan_page if segment.kind is SegmentKind.PLAN else self.sweep
+            messages, segment = work(mailing, segment)
+            changed += messages
+            done = segment.cursor_part == len(segment.parts)
+            segment = replace(segment, due_at=None if done else self.clock() + SEGMENT_GRACE)
             self.segments.save(segment)
         if not segment.done:
             self.segments.save(replace(segment, due_at=None))
-        logger.info("segment planned", extra=ids | {"planned": planned})
+        logger.info("segment done", extra=ids | {"messages": changed})
         self.finish.planning(ticket.mailing_id)
+
+    def _plan_page(self, mailing: Mailing, segment: Segment) -> tuple[int, Segment]:
+        members, segment = self._read(mailing, segment)
+        return self._plan(mailing, members), segment
 
     def _read(self, mailing: Mailing, segment: Segment) -> tuple[list[Member], Segment]:
         """Read on until a page is full; returns its members, and the segment with the cursor behind them."""
@@ -74,9 +85,7 @@ class PlanSegment:
             page = self.audience.members(segment.parts[part], after, READ_LIMIT)
             members += (member for member in page.items if mailing.filter.matches(member))
             part, after = (part, page.next) if page.next else (part + 1, None)
-        done = part == len(segment.parts)
-        due_at = None if done else self.clock() + SEGMENT_GRACE
-        return members, replace(segment, cursor_part=part, cursor_after=after, due_at=due_at)
+        return members, replace(segment, cursor_part=part, cursor_after=after)
 
     def _plan(self, mailing: Mailing, members: Sequence[Member]) -> int:
         now = self.clock()
@@ -92,7 +101,7 @@ class PlanSegment:
             id=id_,
             mailing_id=mailing.id,
             client_id=client_id,
-            mailing_shard=mailing_shard(mailing, id_),
+            mailing_shard=mailing.part_of(id_),
             status=Status.QUEUED,
             created_at=now,
             version="",
@@ -101,6 +110,10 @@ class PlanSegment:
         )
 
 
-def mailing_shard(mailing: Mailing, id_: int) -> str:
-    """Name the partition of the by-mailing index in which a message is listed."""
-    return f"{mailing.id}#{id_ % mailing.message_shards:02d}"
+def _is_wanted(mailing: Mailing | None, segment: Segment) -> TypeGuard[Mailing]:
+    """Tell whether the segment still matters: a later change of the mailing is followed by a sweep of its own."""
+    if mailing is None:
+        return False
+    if segment.kind is SegmentKind.FOLLOW:
+        return mailing.sweep == segment.sweep
+    return mailing.status not in STOPPED

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chalicelib.domain.message import Message, Status
-from chalicelib.errors import NotFoundError
 from chalicelib.ports import ClientRepository, MailingRepository, MessageLists, MessageRepository, Page
-from chalicelib.services.existing import existing_client, existing_mailing
+from chalicelib.services.existing import existing_client, existing_mailing, existing_message
 
 MAX_READS = 10  # index pages behind one page of a filtered list
 
@@ -26,10 +25,7 @@ class ReadMessages:
         Raises:
             NotFoundError: there is none, or it has aged out.
         """
-        message = self.messages.get_many([message_id]).get(message_id)
-        if message is None:
-            raise NotFoundError("there is no such message")
-        return message
+        return existing_message(self.messages, message_id)
 
     def of_mailing(self, mailing_id: str, status: Status | None, after: str | None, limit: int) -> Page[Message]:
         """List messages of a mailing; a status is looked for in at most 10 × `limit` of them a page.

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from chalicelib.domain.mailing import Mailing
 from chalicelib.domain.message import Status
+from chalicelib.domain.segment import Segment, SegmentKind
 from chalicelib.ports import CounterRepository, MailingCounters, MailingRepository, Page, SegmentRepository
 from chalicelib.services.existing import existing_mailing
 
@@ -47,19 +48,37 @@ class Overview:
 
 
 @dataclass(frozen=True, slots=True)
+class SweepProgress:
+    """How far the rows have followed the latest change that was ordered for them: `done` of `segments`."""
+
+    kind: SegmentKind
+    segments: int
+    done: int
+
+    @classmethod
+    def of(cls, segments: Sequence[Segment]) -> "SweepProgress | None":
+        """Find the latest sweep among the segments of a mailing, None if there is none."""
+        sweeps = [segment for segment in segments if segment.kind is not SegmentKind.PLAN]
+        latest = max((segment.sweep for segment in sweeps), default=None)
+        shares = [segment for segment in sweeps if segment.sweep == latest]
+        return cls(shares[0].kind, len(shares), sum(segment.done for segment in shares)) if shares else None
+
+
+@dataclass(frozen=True, slots=True)
 class MailingStatistics:
     """Everything that is counted of one mailing.
 
     Attributes:
         counters: by name, as `domain.message.counter_changes` names them.
         per_minute: the latest minutes (UTC) in which something was sent, in order of time.
-        segments_done: of `mailing.segments`.
+        segments_planned: of `mailing.segments`.
     """
 
     mailing: Mailing
     counters: MailingCounters
     per_minute: Sequence[tuple[datetime, Counter[str]]]
-    segments_done: int
+    segments_planned: int
+    sweep: SweepProgress | None
 
     def under(self, prefix: str) -> Mapping[str, int]:
         """List the counters below a name (`deferred`: `retry`, `window`, …) that are not zero, highest first."""
@@ -96,11 +115,13 @@ class ReadStatistics:
             NotFoundError: there is none, or it was deleted.
         """
         mailing = existing_mailing(self.mailings, mailing_id)
+        segments = self.segments.of_mailing(mailing_id)
         return MailingStatistics(
             mailing,
             self.counters.totals(mailing_id),
             self.counters.per_minute(mailing_id, MINUTES),
-            sum(segment.done for segment in self.segments.of_mailing(mailing_id)),
+            sum(segment.done for segment in segments if segment.kind is SegmentKind.PLAN),
+            SweepProgress.of(segments),
         )
 
     def _counts_of_all(self) -> Mapping[str, Counts]:

@@ -10,22 +10,32 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import StartStack
+from tests.e2e.steps import (
+    assert_counters_equal_recount,
+    create_mailing,
+    drained,
+    finished,
+    forget_cursors,
+    has_schedule,
+    load_clients,
+    phones,
+    planned,
+    repeat_message_tickets,
+    rows,
+    send,
+    statistics_of,
+    take,
+)
 from tests.running_stack import RunningStack, poll
 
 CROWD = 300
 SENDERS = 8
-STATUSES = ("queued", "deferred", "sent", "failed", "expired", "cancelled")
 VISIBILITY_SECONDS = 180
-ENDED = ("finished",)
-
-_phones = count(79_160_000_000)
 
 
 @dataclass(frozen=True)
@@ -96,7 +106,7 @@ def test_every_client_gets_one_message_and_has_a_row(stack: RunningStack, crowd:
 
 def test_of_parallel_creations_with_one_phone_exactly_one_succeeds(stack: RunningStack) -> None:
     # moto's transactions are not safe among threads: only here do two creations really meet.
-    phone = str(next(_phones))
+    phone = next(phones)
     with ThreadPoolExecutor(8) as pool:
         answers = list(
             pool.map(lambda _: stack.request("POST", "/clients", {"phone": phone, "timezone": "UTC"}), range(8))
@@ -324,128 +334,6 @@ SCHEDULE_EVENT = {
     "id": "0",
     "resources": [],
 }
-
-
-def load_clients(stack: RunningStack, number: int, tag: str) -> list[str]:
-    def load(phone: int) -> str:
-        answer = stack.request("POST", "/clients", {"phone": str(phone), "tag": tag, "timezone": "Asia/Yekaterinburg"})
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["id"])
-
-    with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(load, [next(_phones) for _ in range(number)]))
-
-
-def create_mailing(
-    stack: RunningStack, tag: str, *, start_at: datetime | None = None, end_at: datetime | None = None
-) -> str:
-    now = datetime.now(UTC)
-    body = {
-        "start_at": (start_at or now).isoformat(),
-        "end_at": (end_at or now + timedelta(hours=1)).isoformat(),
-        "text": "Hello",
-        "filter": {"tags": [tag]},
-    }
-    answer = stack.request("POST", "/mailings", body)
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["id"])
-
-
-def statistics_of(stack: RunningStack, mailing_id: str) -> dict[str, Any]:
-    statistics: dict[str, Any] = stack.request("GET", f"/mailings/{mailing_id}/stats").json()
-    return statistics
-
-
-def finished(stack: RunningStack, mailing_id: str, *, deadline_seconds: float = 90) -> dict[str, Any]:
-    return poll(
-        lambda: statistics_of(stack, mailing_id),
-        until=lambda statistics: statistics["mailing"]["status"] in ENDED,
-        deadline_seconds=deadline_seconds,
-    )
-
-
-def planned(stack: RunningStack, mailing_id: str) -> None:
-    poll(
-        lambda: statistics_of(stack, mailing_id)["planning"]["planned_at"],
-        until=lambda planned_at: planned_at is not None,
-        deadline_seconds=60,
-    )
-
-
-def rows(stack: RunningStack, mailing_id: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    cursor = ""
-    while True:
-        page = stack.request("GET", f"/mailings/{mailing_id}/messages?limit=500{cursor}").json()
-        found += page["items"]
-        if page["next"] is None:
-            return sorted(found, key=lambda row: int(row["id"]))
-        cursor = f"&cursor={page['next']}"
-
-
-def assert_counters_equal_recount(stack: RunningStack, mailing_id: str) -> None:
-    recount = Counter(row["status"] for row in rows(stack, mailing_id))
-    counters = statistics_of(stack, mailing_id)["messages"]
-    assert {name: counters[name] for name in STATUSES} == {name: recount[name] for name in STATUSES}
-    assert counters["total"] == recount.total()
-
-
-def has_schedule(stack: RunningStack, mailing_id: str) -> bool:
-    scheduler = stack.client("scheduler")
-    try:
-        scheduler.get_schedule(GroupName=stack.info.stack_name, Name=mailing_id)
-    except scheduler.exceptions.ResourceNotFoundException:
-        return False
-    return True
-
-
-def send(stack: RunningStack, queue: str, ticket: dict[str, object]) -> None:
-    stack.client("sqs").send_message(QueueUrl=stack.queue_url(queue), MessageBody=json.dumps(ticket))
-
-
-def repeat_message_tickets(stack: RunningStack, mailing_id: str, *, times: int) -> None:
-    ids = [row["id"] for row in rows(stack, mailing_id)]
-    for _ in range(times):
-        for start in range(0, len(ids), 24):
-            send(stack, "send", {"v": 1, "mailing_id": mailing_id, "message_ids": ids[start : start + 24]})
-
-
-def forget_cursors(stack: RunningStack, mailing_id: str) -> None:
-    dynamodb = stack.client("dynamodb")
-    table = stack.table_name("segments")
-    found = dynamodb.query(
-        TableName=table,
-        KeyConditionExpression="mailing_id = :mailing",
-        ExpressionAttributeValues={":mailing": {"S": mailing_id}},
-    )
-    for item in found["Items"]:
-        again = {name: value for name, value in item.items() if name != "cursor_after"}
-        again |= {"cursor_part": {"N": "0"}, "due_at": {"N": "4102444800000"}, "due_shard": {"S": "0"}}
-        dynamodb.put_item(TableName=table, Item=again)
-
-
-def drained(stack: RunningStack) -> None:
-    """Wait until no ticket waits and none is worked on."""
-    poll(lambda: tickets_left(stack), until=lambda left: left == 0, deadline_seconds=60)
-
-
-def tickets_left(stack: RunningStack) -> int:
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    return sum(
-        int(value)
-        for queue in ("plan", "send", "express")
-        for value in stack.client("sqs")
-        .get_queue_attributes(QueueUrl=stack.queue_url(queue), AttributeNames=names)["Attributes"]
-        .values()
-    )
-
-
-def take(stack: RunningStack, queue: str) -> list[dict[str, Any]]:
-    sqs, url = stack.client("sqs"), stack.queue_url(queue)
-    letters: list[dict[str, Any]] = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"]).get("Messages", [])
-    for letter in letters:
-        sqs.delete_message(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"])
-    return letters
 
 
 def sender_processes(stack: RunningStack) -> list[int]:

@@ -2,6 +2,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from chalicelib.domain.mailing import Mailing
 from chalicelib.domain.message import MAX_TICKET_DELAY
@@ -19,18 +20,27 @@ class Queued:
     express: bool
 
 
+@dataclass(frozen=True)
+class QueuedSegment:
+    """A ticket for the planner of segments: visible from `visible_at` on."""
+
+    ticket: SegmentTicket
+    delay: timedelta
+    visible_at: datetime
+
+
 class FakeTicketQueue:
     """Tickets in memory (port: `TicketQueue`), refused where SQS or the format would. Thread-safe.
 
     Attributes:
         messages: what waits for the sender, visible or not.
-        segments: what waits for the planner.
+        queued_segments: what waits for the planner of segments, visible or not.
         dead: bodies set aside, each with its cause.
     """
 
     def __init__(self, clock: Clock) -> None:
         self.messages: list[Queued] = []
-        self.segments: list[SegmentTicket] = []
+        self.queued_segments: list[QueuedSegment] = []
         self.dead: list[tuple[str, str]] = []
         self._clock = clock
         self._lock = threading.Lock()
@@ -38,14 +48,18 @@ class FakeTicketQueue:
     def send_messages(self, mailing: Mailing, tickets: Sequence[tuple[Sequence[int], timedelta]]) -> None:
         now = self._clock()
         for ids, delay in tickets:
-            if not timedelta() <= delay <= MAX_TICKET_DELAY:
-                raise ValueError(f"no queue can delay by {delay}")
+            _check(delay)
             ticket = MessagesTicket(v=1, mailing_id=mailing.id, message_ids=list(ids))
             with self._lock:
                 self.messages.append(Queued(ticket, delay, now + delay, mailing.express))
 
-    def send_segments(self, mailing_id: str, segments: Sequence[str]) -> None:
-        self.segments += [SegmentTicket(v=1, mailing_id=mailing_id, segment=segment) for segment in segments]
+    def send_segments(self, mailing_id: str, segments: Sequence[str], delay: timedelta = timedelta()) -> None:
+        now = self._clock()
+        _check(delay)
+        self.queued_segments += [
+            QueuedSegment(SegmentTicket(v=1, mailing_id=mailing_id, segment=segment), delay, now + delay)
+            for segment in segments
+        ]
 
     def dead_letter(self, body: str, cause: str) -> None:
         self.dead.append((body, cause))
@@ -56,15 +70,42 @@ class FakeTicketQueue:
     def deliver_messages(self, at_most: int | None = None) -> list[MessagesTicket]:
         """Take visible tickets out, oldest first."""
         with self._lock:
-            visible = [queued for queued in self.messages if queued.visible_at <= self._clock()][:at_most]
-            self.messages = [queued for queued in self.messages if queued not in visible]
-        return [queued.ticket for queued in visible]
+            taken, self.messages = _visible(self.messages, self._clock(), at_most)
+        return [queued.ticket for queued in taken]
 
-    def deliver_segments(self) -> list[SegmentTicket]:
-        """Take all plan tickets out."""
-        taken, self.segments = self.segments, []
-        return taken
+    @property
+    def segments(self) -> list[SegmentTicket]:
+        """List all tickets for the planner of segments, visible or not."""
+        return [queued.ticket for queued in self.queued_segments]
+
+    def deliver_segments(self, at_most: int | None = None) -> list[SegmentTicket]:
+        """Take visible plan tickets out, oldest first."""
+        taken, self.queued_segments = _visible(self.queued_segments, self._clock(), at_most)
+        return [queued.ticket for queued in taken]
+
+    def visible_segments(self) -> int:
+        """Count the tickets that wait for the planner of segments."""
+        return sum(queued.visible_at <= self._clock() for queued in self.queued_segments)
 
     def ids(self) -> list[int]:
         """List the messages for which tickets wait, once for each ticket that names them."""
         return [id_ for queued in self.messages for id_ in queued.ticket.message_ids]
+
+
+AnyQueued = TypeVar("AnyQueued", Queued, QueuedSegment)
+
+
+def _visible(
+    queued: Sequence[AnyQueued], now: datetime, at_most: int | None
+) -> tuple[list[AnyQueued], list[AnyQueued]]:
+    """Part the first visible ones from the others."""
+    taken: list[AnyQueued] = []
+    left: list[AnyQueued] = []
+    for one in queued:
+        (taken if one.visible_at <= now and len(taken) != at_most else left).append(one)
+    return taken, left
+
+
+def _check(delay: timedelta) -> None:
+    if not timedelta() <= delay <= MAX_TICKET_DELAY:
+        raise ValueError(f"no queue can delay by {delay}")

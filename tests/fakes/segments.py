@@ -13,7 +13,7 @@ class FakeSegmentRepository:
         self.stored = {(segment.mailing_id, segment.segment): segment for segment in segments}
         self._mailings = mailings
 
-    def open_mailing(self, before: Mailing, after: Mailing, segments: Sequence[Segment]) -> None:
+    def change_mailing(self, before: Mailing, after: Mailing, segments: Sequence[Segment]) -> None:
         self._mailings.replace(before, after)
         self.stored |= {(segment.mailing_id, segment.segment): segment for segment in segments}
 

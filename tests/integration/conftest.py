@@ -6,8 +6,9 @@ from moto import mock_aws
 
 from chalicelib.adapters.dynamodb import DynamoDB
 from chalicelib.adapters.tables import bind
-from chalicelib.bootstrap import Application, application
+from chalicelib.bootstrap import Application, application, utc_now
 from chalicelib.observability import logger
+from tests.fakes.queues import FakeTicketQueue
 from tests.fakes.scheduler import FakeScheduler
 from tests.gateway import TOKEN, Gateway, token_secret
 from tests.tables import clear_tables, create_tables
@@ -57,11 +58,16 @@ def scheduler() -> FakeScheduler:
 
 
 @pytest.fixture
-def built(played_aws: None, scheduler: FakeScheduler) -> Iterator[Application]:  # noqa: ARG001 - what it is built upon
-    """Hand out the whole application, with empty tables and a scheduler that can be looked into."""
+def tickets() -> FakeTicketQueue:
+    return FakeTicketQueue(utc_now)
+
+
+@pytest.fixture
+def built(played_aws: None, scheduler: FakeScheduler, tickets: FakeTicketQueue) -> Iterator[Application]:  # noqa: ARG001 - what it is built upon
+    """Hand out the whole application, with empty tables, and a scheduler and queues that can be looked into."""
     whole = application()
-    whole.__dict__["scheduler"] = scheduler
-    for service in ("manage_mailings", "start_due"):
+    whole.__dict__.update(scheduler=scheduler, tickets=tickets)
+    for service in ("manage_mailings", "control_mailings", "order_sweep", "start_due", "manage_clients", "look_again"):
         whole.__dict__.pop(service, None)
     yield whole
     clear_tables()

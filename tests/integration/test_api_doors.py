@@ -10,6 +10,7 @@ from chalicelib.adapters.tables import ClientItem
 from chalicelib.api.schemas import write_moment
 from chalicelib.bootstrap import Application, application, utc_now
 from chalicelib.errors import TransientError
+from tests.builders import ulid
 from tests.gateway import TOKEN, Answer, Gateway
 from tests.tables import items_of
 
@@ -74,6 +75,8 @@ def test_there_is_nothing_at_other_addresses(api: Gateway, path: str) -> None:
         ("POST", "/clients/01K00000000000000000000001", "DELETE, GET, PATCH"),
         ("DELETE", "/messages/7", "GET"),
         ("POST", "/stats", "GET"),
+        ("GET", "/mailings/01K00000000000000000000001/start", "POST"),
+        ("POST", "/messages/7/explain", "GET"),
     ],
 )
 def test_another_method_is_named_with_those_allowed(api: Gateway, method: str, path: str, allow: str) -> None:
@@ -88,7 +91,9 @@ def test_a_method_that_chalice_itself_refuses_is_a_problem(api: Gateway) -> None
     assert sorted(answer.headers["Allow"].split(", ")) == ["GET", "POST"]
 
 
-@pytest.mark.parametrize("path", ["/mailings/preview", "/suppressions", "/clients/imports", "/mailings/x/start"])
+@pytest.mark.parametrize(
+    "path", ["/mailings/preview", "/suppressions", "/clients/imports", f"/mailings/{ulid(1)}/test"]
+)
 def test_what_comes_later_is_not_there_yet(api: Gateway, path: str) -> None:
     assert api("POST", path, {}).status == 404
     assert items_of(ClientItem) == []

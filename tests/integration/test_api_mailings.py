@@ -146,7 +146,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"window": False}, "window"),
     ({"on_uncertain": "maybe"}, "on_uncertain"),
     ({"on_uncertain": None}, "on_uncertain"),
-    ({"draft": True}, "draft"),
+    ({"draft": None}, "draft"),
+    ({"draft": "true"}, "draft"),
+    ({"draft": 1}, "draft"),
     ({"status": "running"}, "status"),
     ({"id": ulid(1)}, "id"),
 ]

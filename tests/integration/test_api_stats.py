@@ -80,7 +80,8 @@ def test_the_statistics_of_a_mailing(api: Gateway, built: Application) -> None:
             {"minute": "2026-11-23T06:01:00Z", "sent": 1},
         ],
         "errors": shown.json["errors"],
-        "planning": {"segments": 0, "done": 0, "started_at": None, "planned_at": None},
+        "planning": {"segments": 0, "done": 0, "started_at": None, "planned_at": None, "late_seconds": None},
+        "sweep": None,
     }
     assert sorted(error["error"] for error in shown.json["errors"]) == ["http_422", "timeout"]
     assert [error["count"] for error in shown.json["errors"]] == [1, 1]

@@ -54,6 +54,7 @@ def test_a_mailing_is_read_as_it_was_stored(mailings: Repository) -> None:
         segments=8,
         message_shards=64,
         express=True,
+        sweep=6,
         version=7,
     )
     for each in (bare, full):

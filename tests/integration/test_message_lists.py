@@ -47,6 +47,16 @@ def test_each_message_is_listed_once(lists: MessageLists, limit: int) -> None:
     assert everything(lambda after, count: lists.of_mailing(OTHER, after, count), limit) == [OTHER_ROW.id]
 
 
+@pytest.mark.parametrize("limit", [1, 2, 4, 5, 500])
+def test_the_messages_of_a_part_are_those_of_one_partition(lists: MessageLists, limit: int) -> None:
+    for shard, part in enumerate(MAILING.message_parts):
+        listed = everything(lambda after, count, part=part: lists.of_part(part, after, count), limit)  # type: ignore[misc]
+        assert sorted(listed) == sorted(row.id for n, row in enumerate(ROWS) if n % 2 == shard)
+    assert everything(lambda after, count: lists.of_part(OTHER.message_parts[63], after, count), limit) == [
+        OTHER_ROW.id
+    ]
+
+
 @pytest.mark.parametrize("limit", [1, 2, 500])
 def test_the_messages_of_a_client_are_those_of_all_its_mailings(lists: MessageLists, limit: int) -> None:
     listed = everything(lambda after, count: lists.of_client(ulid(0), after, count), limit)

@@ -14,7 +14,7 @@ from chalicelib.adapters.counter_repository import DynamoCounterRepository
 from chalicelib.adapters.dynamodb import DynamoDB
 from chalicelib.adapters.message_repository import DUE_SHARDS, DynamoMessageRepository
 from chalicelib.adapters.tables import MessageItem, bind
-from chalicelib.domain.message import UNLEASED, Message, Outcome, Reason, Status, ended, message_id, put_off
+from chalicelib.domain.message import UNLEASED, Message, Outcome, Reason, Status, ended, message_id, put_off, retried
 from chalicelib.errors import TransientError
 from chalicelib.ports import DueMessage
 from tests.builders import NOW, mailing, message, ulid
@@ -275,6 +275,24 @@ def test_without_the_lease_sent_is_carried_over_and_everything_else_dropped(mess
         (line,) = lines
         assert (vars(line)["mailing_id"], vars(line)["message_id"]) == (MAILING.id, second.id)
         assert (vars(line)["outcome"], vars(line)["found"]) == (Status.DEFERRED, Status.QUEUED)
+
+
+def test_a_row_that_had_failed_is_queued_again_and_found_when_it_is_due(messages: Repository) -> None:
+    (leased,) = lease(messages, plan(messages, 1))
+    (deferred_,) = messages.record(MAILING.id, [deferred(leased)])
+    (current,) = read(messages, [deferred_.after])
+    messages.record(MAILING.id, [failed(current)])
+    (current,) = read(messages, [current])
+    again = retried(current, due_at=NOW + SECOND)
+    assert len(messages.record(MAILING.id, [Outcome(current, again)])) == 1
+    assert messages.record(MAILING.id, [Outcome(current, again)]) == []
+    (found,) = read(messages, [current])
+    assert replace(found, version="") == replace(again, version="")
+    assert (found.attempts, found.attempts_before, found.expires_at) == (1, 1, None)
+    due = messages.due(Status.QUEUED, found.id % DUE_SHARDS, NOW + SECOND, 10)
+    assert [one.id for one in due] == [found.id]
+    assert lease(messages, [found])
+    check(messages, [found])
 
 
 def test_the_outcome_of_a_row_that_is_gone_is_dropped(messages: Repository) -> None:

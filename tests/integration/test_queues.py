@@ -90,6 +90,14 @@ def test_a_segment_has_a_ticket_that_the_planner_can_read(
     assert {ticket.mailing_id for ticket in queued} == {MAILING.id}
 
 
+def test_a_ticket_of_a_segment_can_be_delayed(client: AwsClient, urls: QueueUrls, tickets: SqsTicketQueue) -> None:
+    tickets.send_segments(MAILING.id, ["follow#000003#1#00"])
+    tickets.send_segments(MAILING.id, ["follow#000003#2#00"], timedelta(minutes=15))
+    assert [read(SegmentTicket, body).segment for body in bodies(client, urls.plan)] == ["follow#000003#1#00"]
+    delayed = client.get_queue_attributes(QueueUrl=urls.plan, AttributeNames=["ApproximateNumberOfMessagesDelayed"])
+    assert delayed["Attributes"] == {"ApproximateNumberOfMessagesDelayed": "1"}
+
+
 def test_no_tickets_are_no_call(tickets: SqsTicketQueue) -> None:
     tickets.send_messages(MAILING, [])
     tickets.send_segments(MAILING.id, [])

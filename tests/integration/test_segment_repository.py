@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.domain.mailing import MailingStatus
 from chalicelib.domain.segment import Segment
-from chalicelib.errors import ConflictError
+from chalicelib.errors import StaleError
 from chalicelib.ports import MailingRepository, SegmentRepository
 from tests.builders import NOW, mailing, ulid
 from tests.fakes.mailings import FakeMailingRepository
@@ -53,7 +53,7 @@ def segment(number: int = 0, mailing_id: str = SCHEDULED.id) -> Segment:
 
 def opened(stored: Stored, number: int = 2) -> list[Segment]:
     segments = [segment(n) for n in range(number)]
-    stored.segments.open_mailing(SCHEDULED, OPENED, segments)
+    stored.segments.change_mailing(SCHEDULED, OPENED, segments)
     return segments
 
 
@@ -67,17 +67,40 @@ def test_a_mailing_is_opened_together_with_its_segments(stored: Stored) -> None:
 def test_a_mailing_that_has_changed_is_not_opened_and_has_no_segments(stored: Stored) -> None:
     changed = replace(SCHEDULED, text="Another text.", version=2)
     stored.mailings.replace(SCHEDULED, changed)
-    with pytest.raises(ConflictError):
-        stored.segments.open_mailing(SCHEDULED, OPENED, [segment()])
+    with pytest.raises(StaleError):
+        stored.segments.change_mailing(SCHEDULED, OPENED, [segment()])
     assert stored.mailings.get(SCHEDULED.id) == changed
     assert stored.segments.of_mailing(SCHEDULED.id) == []
 
 
 def test_a_mailing_is_opened_once(stored: Stored) -> None:
     segments = opened(stored)
-    with pytest.raises(ConflictError):
-        stored.segments.open_mailing(SCHEDULED, OPENED, [replace(segment(), cursor_part=1)])
+    with pytest.raises(StaleError):
+        stored.segments.change_mailing(SCHEDULED, OPENED, [replace(segment(), cursor_part=1)])
     assert stored.segments.of_mailing(SCHEDULED.id) == segments
+
+
+def test_more_segments_than_one_answer_holds_are_read(stored: Stored) -> None:
+    opened(stored, 1)
+    large = [replace(segment(n), parts=(f"{n}" * 300_000,)) for n in range(1, 6)]
+    before = OPENED
+    for one in large:
+        after = replace(before, version=before.version + 1)
+        stored.segments.change_mailing(before, after, [one])
+        before = after
+    assert len(stored.segments.of_mailing(SCHEDULED.id)) == 6
+
+
+def test_a_change_is_stored_together_with_its_sweep(stored: Stored) -> None:
+    planning = opened(stored, 32)
+    changed = replace(OPENED, status=MailingStatus.PAUSED, sweep=3, version=3)
+    sweep = [replace(segment(n), segment=f"follow#000003#{look}#{n:02d}", sweep=3) for look in (1, 2) for n in range(8)]
+    stored.segments.change_mailing(OPENED, changed, sweep)
+    assert stored.mailings.get(SCHEDULED.id) == changed
+    assert stored.segments.get(SCHEDULED.id, "follow#000003#2#07") == sweep[-1]
+    assert {one.segment for one in stored.segments.of_mailing(SCHEDULED.id)} == {
+        one.segment for one in planning + sweep
+    }
 
 
 def test_segments_are_those_of_one_mailing(stored: Stored) -> None:

@@ -213,13 +213,15 @@ def test_a_mailing_that_nobody_finished_is_finished() -> None:
     planned = replace(RUNNING, id=ulid(200))
     not_planned = replace(RUNNING, id=ulid(201), planned_at=None)
     open_ = replace(RUNNING, id=ulid(202))
-    made = world(planned, not_planned, open_)
+    paused = replace(RUNNING, id=ulid(203), status=MailingStatus.PAUSED)
+    made = world(planned, not_planned, open_, paused)
     add_rows(made, row(1, Status.SENT, mailing_id=planned.id), row(2, mailing_id=open_.id, due_at=NOW + MINUTE))
     made.dispatch()
-    assert [made.mailings.stored[one.id].status for one in (planned, not_planned, open_)] == [
+    assert [made.mailings.stored[one.id].status for one in (planned, not_planned, open_, paused)] == [
         MailingStatus.FINISHED,
         MailingStatus.FINISHED,
         MailingStatus.RUNNING,
+        MailingStatus.FINISHED,
     ]
 
 

@@ -46,6 +46,16 @@ def test_planning_is_not_complete_while_a_segment_is_not_done() -> None:
     assert made.mailings.get(STARTED.id) == STARTED
 
 
+@pytest.mark.parametrize(("kind", "planned"), [("retry", False), ("follow", True)])
+def test_planning_waits_for_what_queues_rows_again_but_not_for_what_only_follows(kind: str, planned: bool) -> None:  # noqa: FBT001
+    made = world(planned=False)
+    made.messages.add(message())
+    sweep = Segment(STARTED.id, f"{kind}#000002#1#00", ("p",), sweep=2, due_at=NOW)
+    made.segments.stored[STARTED.id, sweep.segment] = sweep
+    made.finish().planning(STARTED.id)
+    assert (made.mailings.stored[STARTED.id].planned_at is not None) == planned
+
+
 def test_the_time_at_which_planning_was_complete_does_not_change() -> None:
     made = world()
     made.messages.add(message())
@@ -111,8 +121,16 @@ def test_a_mailing_that_is_not_planned_yet_is_not_finished() -> None:
     assert made.mailings.get(STARTED.id) == STARTED
 
 
-@pytest.mark.parametrize("status", sorted(set(MailingStatus) - {MailingStatus.RUNNING}))
-def test_only_a_running_mailing_is_finished(status: MailingStatus) -> None:
+def test_a_paused_mailing_whose_rows_all_ended_is_finished() -> None:
+    made = world()
+    made.mailings.stored[STARTED.id] = replace(PLANNED, status=MailingStatus.PAUSED)
+    made.messages.add(message(status=Status.SENT))
+    made.finish()(STARTED.id)
+    assert made.mailings.stored[STARTED.id].status is MailingStatus.FINISHED
+
+
+@pytest.mark.parametrize("status", sorted(set(MailingStatus) - {MailingStatus.RUNNING, MailingStatus.PAUSED}))
+def test_no_other_mailing_is_finished(status: MailingStatus) -> None:
     made = world()
     made.mailings.stored[STARTED.id] = other = replace(PLANNED, status=status)
     made.finish()(STARTED.id)

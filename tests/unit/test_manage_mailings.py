@@ -5,13 +5,18 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.audience import AudienceFilter
-from chalicelib.domain.mailing import Mailing, MailingStatus
+from chalicelib.domain.local_window import LocalWindow
+from chalicelib.domain.mailing import NOT_STARTED, STARTED, Mailing, MailingStatus, OnUncertain
+from chalicelib.domain.segment import SegmentKind
 from chalicelib.errors import ConflictError, NotFoundError, StaleError, ValidationError
 from chalicelib.services.manage_mailings import ManageMailings, NewMailing
 from chalicelib.services.optimistic import TRIES
+from chalicelib.services.order_sweep import OrderSweep
 from tests.builders import NOW, mailing, ulid
 from tests.fakes.mailings import FakeMailingRepository
+from tests.fakes.queues import FakeTicketQueue
 from tests.fakes.scheduler import FakeScheduler
+from tests.fakes.segments import FakeSegmentRepository
 
 HOUR = timedelta(hours=1)
 LATER = NOW + HOUR
@@ -24,10 +29,18 @@ class Desk:
         self.now = NOW
         self.mailings = FakeMailingRepository(*mailings)
         self.scheduler = FakeScheduler()
-        self.service = ManageMailings(self.mailings, self.scheduler, clock=lambda: self.now, new_id=lambda: ulid(100))
+        self.segments = FakeSegmentRepository(self.mailings)
+        self.tickets = FakeTicketQueue(lambda: self.now)
+        self.service = ManageMailings(
+            self.mailings,
+            self.scheduler,
+            OrderSweep(self.segments, self.tickets, lambda: self.now),
+            clock=lambda: self.now,
+            new_id=lambda: ulid(100),
+        )
 
-    def create(self, start_at: datetime, end_at: datetime) -> Mailing:
-        return self.service.create(NewMailing(start_at, end_at, "Hello", AudienceFilter()))
+    def create(self, start_at: datetime, end_at: datetime, *, draft: bool = False) -> Mailing:
+        return self.service.create(NewMailing(start_at, end_at, "Hello", AudienceFilter(), draft=draft))
 
     def change(self, **changes: Any) -> Mailing:  # noqa: ANN401 - facts by name
         return self.service.update(ulid(100), lambda before: replace(before, **changes))
@@ -174,3 +187,98 @@ def test_who_is_never_fast_enough_is_told_so() -> None:
     with pytest.raises(StaleError):
         desk.service.update(ulid(100), change)
     assert desk.mailings.stored[ulid(100)].version == 1 + TRIES
+
+
+@pytest.mark.parametrize("start_at", [NOW - HOUR, LATER])
+def test_a_draft_is_not_started(start_at: datetime) -> None:
+    desk = Desk()
+    assert desk.create(start_at, LATER + HOUR, draft=True).status is MailingStatus.DRAFT
+    assert desk.mailings.stored[ulid(100)].status is MailingStatus.DRAFT
+    assert (desk.scheduler.started, desk.scheduler.scheduled) == ([], {})
+
+
+@pytest.mark.parametrize("status", sorted(NOT_STARTED))
+def test_everything_may_change_before_the_start(status: MailingStatus) -> None:
+    desk = Desk(mailing(start_at=LATER, status=status))
+    changes: dict[str, Any] = {
+        "start_at": LATER + HOUR,
+        "end_at": LATER + 3 * HOUR,
+        "text": "Other",
+        "filter": AudienceFilter(("916",)),
+        "window": LocalWindow.parse("09:00", "21:00"),
+        "on_uncertain": OnUncertain.HOLD,
+    }
+    changed = desk.change(**changes)
+    assert changed == replace(mailing(status=status, version=2), **changes)
+    scheduled = {} if status is MailingStatus.DRAFT else {ulid(100): LATER + HOUR}
+    assert (desk.scheduler.scheduled, desk.scheduler.started) == (scheduled, [])
+    assert (desk.segments.stored, desk.tickets.queued_segments) == ({}, [])
+
+
+def test_a_draft_moved_into_the_past_is_not_started() -> None:
+    desk = Desk(mailing(start_at=LATER, status=MailingStatus.DRAFT))
+    desk.change(start_at=NOW - HOUR)
+    assert desk.scheduler.started == []
+
+
+RUNS: dict[str, Any] = {"segments": 3, "message_shards": 4, "started_at": NOW, "planned_at": NOW}
+WINDOW = LocalWindow.parse("09:00", "21:00")
+
+
+@pytest.mark.parametrize("status", sorted(STARTED))
+@pytest.mark.parametrize("changes", [{"end_at": LATER}, {"window": WINDOW}, {"window": WINDOW, "text": "Other"}])
+def test_rows_follow_a_changed_end_or_window(status: MailingStatus, changes: dict[str, Any]) -> None:
+    desk = Desk(mailing(status=status, **RUNS))
+    changed = desk.change(**changes)
+    assert (changed.sweep, changed.version) == (2, 2)
+    assert desk.mailings.stored[ulid(100)] == changed
+    assert {segment.kind for segment in desk.segments.of_mailing(ulid(100))} == {SegmentKind.FOLLOW}
+    assert [queued.ticket.segment for queued in desk.tickets.queued_segments] == [
+        segment.segment for segment in desk.segments.of_mailing(ulid(100))
+    ]
+
+
+@pytest.mark.parametrize("status", sorted(STARTED))
+@pytest.mark.parametrize("changes", [{"text": "Other"}, {"on_uncertain": OnUncertain.HOLD}, {}])
+def test_rows_have_nothing_to_follow_in_what_each_request_reads(status: MailingStatus, changes: dict[str, Any]) -> None:
+    desk = Desk(mailing(status=status, **RUNS))
+    assert desk.change(**changes).sweep == 0
+    assert (desk.segments.stored, desk.tickets.queued_segments) == ({}, [])
+
+
+def test_rows_keep_to_an_earlier_sweep_when_the_text_changes() -> None:
+    desk = Desk(mailing(status=MailingStatus.RUNNING, sweep=7, version=9, **RUNS))
+    assert desk.change(text="Other").sweep == 7
+
+
+@pytest.mark.parametrize("status", sorted(STARTED))
+def test_rows_follow_a_deletion(status: MailingStatus) -> None:
+    desk = Desk(mailing(status=status, **RUNS))
+    desk.service.delete(ulid(100))
+    deleted = desk.mailings.stored[ulid(100)]
+    assert (deleted.status, deleted.sweep) == (MailingStatus.DELETED, 2)
+    assert {segment.kind for segment in desk.segments.of_mailing(ulid(100))} == {SegmentKind.FOLLOW}
+
+
+@pytest.mark.parametrize("status", sorted(set(MailingStatus) - STARTED - {MailingStatus.DELETED}))
+def test_a_deletion_has_no_rows_to_end_where_none_is_open(status: MailingStatus) -> None:
+    desk = Desk(mailing(status=status))
+    desk.service.delete(ulid(100))
+    assert desk.mailings.stored[ulid(100)].status is MailingStatus.DELETED
+    assert (desk.segments.stored, desk.tickets.queued_segments) == ({}, [])
+
+
+def test_a_mailing_that_is_opened_while_it_is_deleted_is_swept() -> None:
+    desk = Desk(mailing(start_at=NOW))
+    read = desk.mailings.get
+
+    def opened_behind_our_back(mailing_id: str) -> Mailing | None:
+        before = read(mailing_id)
+        if before and before.status is MailingStatus.SCHEDULED:
+            desk.mailings.stored[mailing_id] = replace(before, status=MailingStatus.RUNNING, version=2, **RUNS)
+        return before
+
+    desk.mailings.get = opened_behind_our_back  # type: ignore[method-assign]
+    desk.service.delete(ulid(100))
+    assert (desk.mailings.stored[ulid(100)].status, desk.mailings.stored[ulid(100)].sweep) == (MailingStatus.DELETED, 3)
+    assert len(desk.segments.stored) == 8

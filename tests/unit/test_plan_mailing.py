@@ -126,7 +126,7 @@ def test_a_mailing_that_is_changed_meanwhile_is_left_to_whoever_changed_it() -> 
     moved = replace(SCHEDULED, start_at=NOW + timedelta(days=1), version=2)
 
     def change(moment: Moment, name: str) -> None:
-        if (moment, name) == (Moment.BEFORE, "open_mailing"):
+        if (moment, name) == (Moment.BEFORE, "change_mailing"):
             made.mailings.stored[SCHEDULED.id] = moved
 
     made.hook = change

@@ -4,10 +4,10 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.domain.mailing import MailingStatus
-from chalicelib.domain.segment import Segment
+from chalicelib.domain.segment import Segment, SegmentKind
 from chalicelib.errors import NotFoundError
 from chalicelib.services import read_statistics
-from chalicelib.services.read_statistics import Counts, ReadStatistics
+from chalicelib.services.read_statistics import Counts, ReadStatistics, SweepProgress
 from tests.builders import NOW, mailing, ulid
 from tests.fakes.mailings import FakeMailingRepository
 from tests.fakes.messages import FakeMessageRepository
@@ -54,9 +54,28 @@ def test_the_latest_minutes_are_shown() -> None:
     assert [counts["sent"] for _, counts in minutes] == list(range(10, 130))
 
 
-def test_segments_that_are_done_are_counted() -> None:
-    done, open_ = Segment(ulid(0), "00", ("all##00",)), Segment(ulid(0), "01", ("all##01",), due_at=NOW)
-    assert reading({}, done, open_).of_mailing(ulid(0)).segments_done == 1
+def segment(name: str, sweep: int = 0, *, done: bool) -> Segment:
+    return Segment(ulid(0), name, ("a part",), sweep=sweep, due_at=None if done else NOW)
+
+
+def test_segments_that_are_planned_are_counted_and_sweeps_are_not() -> None:
+    segments = (
+        segment("plan#00", done=True),
+        segment("plan#01", done=False),
+        segment("follow#000003#1#00", 3, done=True),
+        segment("retry#000004#1#00", 4, done=True),
+    )
+    assert reading({}, *segments).of_mailing(ulid(0)).segments_planned == 1
+
+
+def test_the_progress_is_that_of_the_latest_sweep() -> None:
+    planned = segment("plan#00", done=False)
+    followed = [segment(f"follow#000009#1#0{n}", 9, done=n > 0) for n in range(3)]
+    retried = [segment(f"retry#000010#1#0{n}", 10, done=n > 2) for n in range(4)]
+    assert reading({}, planned).of_mailing(ulid(0)).sweep is None
+    assert reading({}, planned, *followed).of_mailing(ulid(0)).sweep == SweepProgress(SegmentKind.FOLLOW, 3, 2)
+    latest = reading({}, planned, *retried, *followed).of_mailing(ulid(0)).sweep
+    assert latest == SweepProgress(SegmentKind.RETRY, 4, 1)
 
 
 @pytest.mark.parametrize("id_", [ulid(9), ulid(404)])

@@ -1,0 +1,119 @@
+"""What happened to one mailing, message or client: the log lines of all functions that name it, in order of time.
+
+A line names it in a field (mailing_id, message_id, client_id) or in a list (mailing_ids, message_ids, client_ids).
+The story of a message has its mailing's milestones too: the lines that begin with the word "mailing". Planning
+writes rows in bulk, so a message's own story begins with its first request. GET requests that were answered
+are left out unless --reads is given. What a function says may appear only when its invocation has ended.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local_error import LocalError
+from sessions import LocalSession
+from stack_logs import StackLogs
+from story import Subject, story, table
+
+STACK_FILE = Path(__file__).resolve().parents[2] / ".local" / "stack.json"
+USAGE = """make logs MAILING=ID | MESSAGE=ID | CLIENT=ID  [SINCE=24h] [STAGE=STACK_NAME]
+       journal.py --mailing ID | --message ID | --client ID  [--since 24h] [--stack-name NAME] [--reads] [--json]"""
+ULID = r"[0-7][0-9A-HJKMNP-TV-Z]{25}"
+IDS = {"mailing": ULID, "message": r"[1-9][0-9]{0,15}", "client": ULID}
+UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the story; 0 when there is one, 1 with a line that says why not."""
+    options = _parser().parse_args(arguments)
+    try:
+        logs = _logs_on_aws(options.stack_name) if options.stack_name else _logs_of_embedded(options.stack)
+        lines = story(logs, options.subject, since=datetime.now(UTC) - options.since, reads=options.reads)
+        if not lines:
+            print(_nothing_about(options.subject), file=sys.stderr)
+            return 1
+        for text in (line.raw for line in lines) if options.json else table(lines):
+            print(text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has enough, as `head` has; the interpreter's last flush must not fail too
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except LocalError as error:
+        print(f"make logs: {error}", file=sys.stderr)
+        return 1
+    except (BotoCoreError, ClientError) as error:
+        way_out = "" if options.stack_name else "; is the stack up? `make up` starts it"
+        print(f"make logs: {error}{way_out}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "make logs", USAGE, __doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    subject = parser.add_mutually_exclusive_group(required=True)
+    for kind, shape in IDS.items():
+        subject.add_argument(f"--{kind}", dest="subject", metavar="ID", type=_subject(kind, shape), help=f"of a {kind}")
+    parser.add_argument(
+        "--since", type=_period, default="24h", metavar="PERIOD", help="how far to look back: 30m, 2h, 7d (default 24h)"
+    )
+    parser.add_argument(
+        "--stack-name", metavar="NAME", help="a stack on AWS, with the shell's credentials, not the embedded one"
+    )
+    parser.add_argument("--stack", type=Path, default=STACK_FILE, metavar="FILE", help="the file that `make up` wrote")
+    parser.add_argument("--reads", action="store_true", help="show GET requests too")
+    parser.add_argument("--json", action="store_true", help="print the lines as they were logged")
+    return parser
+
+
+def _subject(kind: str, shape: str) -> Callable[[str], Subject]:
+    def read(text: str) -> Subject:
+        if not re.fullmatch(shape, text):
+            raise argparse.ArgumentTypeError(f"{text!r} is not the id of a {kind}")
+        return Subject(kind, text)
+
+    return read
+
+
+def _period(text: str) -> timedelta:
+    if not re.fullmatch(r"[0-9]{1,5}[mhd]", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no period; write 30m, 2h or 7d")
+    return timedelta(**{UNITS[text[-1]]: int(text[:-1])})
+
+
+def _logs_on_aws(stack_name: str) -> StackLogs:
+    return StackLogs(boto3.Session().client("logs"), stack_name)
+
+
+def _logs_of_embedded(stack_file: Path) -> StackLogs:
+    try:
+        stack = json.loads(stack_file.read_text())
+    except FileNotFoundError:
+        raise LocalError(
+            f"there is no {stack_file}; start the stack with: make up; or name one on AWS: STAGE=STACK_NAME"
+        ) from None
+    port = urlsplit(stack["aws_endpoint_url"]).port
+    return StackLogs(LocalSession(port or 80).client("logs"), stack["stack_name"])
+
+
+def _nothing_about(subject: Subject) -> str:
+    return (
+        f"make logs: no line of that time names the {subject.kind} {subject.id}; look further back with SINCE=7d, "
+        f"or ask the API: GET /{subject.kind}s/{subject.id}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
