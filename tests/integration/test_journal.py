@@ -354,7 +354,7 @@ def test_reader_who_has_enough_gets_no_traceback(stack: Stack) -> None:
 
 
 def test_make_hands_its_variables_on() -> None:
-    command = ["make", "--dry-run", "logs", f"MAILING={MAILING}", "SINCE=2h", "STAGE=live"]
+    command = ["make", "--no-print-directory", "--dry-run", "logs", f"MAILING={MAILING}", "SINCE=2h", "STAGE=live"]
     dry = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
 
     handed = " ".join(dry.stdout.replace("\\\n", " ").split())
