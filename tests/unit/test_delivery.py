@@ -131,11 +131,11 @@ def test_no_request_starts_within_a_second_of_the_end_or_lasts_beyond_it(
 def test_the_end_is_kept_at_every_moment(now: datetime) -> None:
     ending = replace(RUNNING, end_at=NOW + 15 * SECOND)
     decision = decide(LEASED, ending, CLIENT, now, POLICY)
-    if now >= ending.end_at - SECOND:
+    if now >= ending.end_at - END_MARGIN:
         assert decision == EXPIRE
     else:
         assert isinstance(decision, Send)
-        assert now + SECOND < decision.deadline <= min(ending.end_at, now + POLICY.request_timeout)
+        assert now + END_MARGIN < decision.deadline <= min(ending.end_at, now + POLICY.request_timeout)
 
 
 # --- Takeovers, waits
