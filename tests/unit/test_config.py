@@ -1,0 +1,38 @@
+import pytest
+
+from chalicelib.config import Settings, Tuning, parse
+from chalicelib.errors import ConfigurationError
+
+LOCAL = {"PROVIDER_URL": "http://127.0.0.1:8080/"}
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    assert parse(Tuning, LOCAL | {"MAX_ATTEMPTS": "", "LOG_LEVEL": ""}) == parse(Tuning, LOCAL)
+
+
+def test_the_address_of_the_provider_loses_its_last_slash() -> None:
+    assert parse(Tuning, LOCAL).provider_url == "http://127.0.0.1:8080"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PROVIDER_URL", "ftp://127.0.0.1"),
+        ("PROVIDER_URL", "https://"),
+        ("PROVIDER_URL", "http://provider.example"),
+        ("PROVIDER_TIMEOUT_SECONDS", "11"),
+        ("MAX_ATTEMPTS", "banana"),
+        ("SENDER_THREADS", "0"),
+        ("LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_a_variable_that_does_not_parse_is_named(variable: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=variable):
+        parse(Tuning, LOCAL | {variable: value})
+
+
+def test_every_missing_variable_is_named() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        Settings.from_env({})
+    required = [name.upper() for name, field in Settings.model_fields.items() if field.is_required()]
+    assert [name for name in required if name not in str(raised.value)] == []
