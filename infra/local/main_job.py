@@ -14,6 +14,7 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
@@ -164,7 +165,9 @@ def _show(api: Api, mailing_id: str, console: Console) -> Counter[str]:
     by_zone: dict[str, Counter[str]] = defaultdict(Counter)
     for message in api.pages(f"/mailings/{mailing_id}/messages"):
         by_zone[zones.get(message["client_id"], "(client is gone)")][message["status"]] += 1
-    table = Table(Column("time zone", no_wrap=True), *STATUSES, "total", title=f"mailing {mailing_id}")
+    columns = ("time zone", *STATUSES, "total")
+    headers = [Column(name, no_wrap=True) for name in columns]
+    table = Table(*headers, title=f"mailing {mailing_id}", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for zone, counts in sorted(by_zone.items()):
         table.add_row(zone, *(str(counts[status]) for status in STATUSES), str(counts.total()))
     totals = Counter[str](statistics["messages"])
