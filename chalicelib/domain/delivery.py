@@ -15,6 +15,8 @@ from chalicelib.domain.timezone import UnknownTimezoneError, resolve_timezone
 END_MARGIN = timedelta(seconds=1.25)
 EARLY_TICKET = timedelta(seconds=1)
 MAX_TAKEOVERS = 5
+# Rows that wait for their mailing are asked afresh by each ticket: it may have changed. The others wait for their time.
+FOR_MAILING = frozenset({Reason.WINDOW, Reason.PAUSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ def decide(  # noqa: C901, PLR0911 - a table of rules in their order of preceden
         return End(Status.EXPIRED)
     if mailing.status in NOT_STARTED:
         return Leave("not started")
-    if message.not_before is not None and now < message.not_before - EARLY_TICKET:
+    not_before = None if message.reason in FOR_MAILING else message.not_before
+    if not_before is not None and now < not_before - EARLY_TICKET:
         return Leave("not due")
     if mailing.status is MailingStatus.PAUSED:
         return PutOff(mailing.end_at, Reason.PAUSED)
@@ -101,13 +104,12 @@ def follow(
 ) -> Outcome | None:
     """Say what a change of the mailing makes of a row, None if nothing; a row in a sender's hands is left to that.
 
-    It is the rule of the sender, asked as if what the row waited for (the window, the end of a pause) were open.
+    It is the rule of the sender, with one more answer: what may be sent and waits has a ticket queued.
     """
     if not message.is_open or (message.lease_until is not None and message.lease_until > now):
         return None
-    waits_for_mailing = message.reason in {Reason.WINDOW, Reason.PAUSED}
-    asked = replace(message, not_before=None) if waits_for_mailing else message
-    decision = decide(asked, mailing, client, now, policy)
+    waits_for_mailing = message.reason in FOR_MAILING
+    decision = decide(message, mailing, client, now, policy)
     if isinstance(decision, Send) and waits_for_mailing:
         return Outcome(message, queued_again(message, due_at=now + queued_grace))
     if isinstance(decision, PutOff) and (decision.reason, decision.until) != (message.reason, message.not_before):

@@ -95,14 +95,6 @@ def _course(
     asked: Message, mailing: Mailing, client: Client, now: datetime, policy: Policy
 ) -> list[tuple[datetime, Decision]]:
     """List what the sender would decide now, and then whenever it is to look again, until that is no put-off."""
-    freed = replace(asked, not_before=None)
-    closed = decide(freed, mailing, client, now, policy)
-    # Whatever waited for the end of a pause is brought by the sweep of the resumption. A window that says what it said
-    # when the row was put off is given as the reason; one that has changed is waited for as before if no sweep comes.
-    if asked.reason is Reason.PAUSED or (
-        asked.reason is Reason.WINDOW and isinstance(closed, PutOff) and closed.until == asked.not_before
-    ):
-        asked = freed
     course = [(now, decide(asked, mailing, client, now, policy))]
     while later := _later(course[-1][1], asked, mailing):
         course.append((later, decide(asked, mailing, client, later, policy)))

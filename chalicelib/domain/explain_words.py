@@ -74,11 +74,6 @@ def _closed(window: LocalWindow, client: Client, at: datetime, *, later: bool) -
 
 def _waiting(message: Message) -> str:
     then = _utc(message.not_before)
-    if message.reason is Reason.WINDOW:
-        return (
-            f"Its window was closed when it was put off until {then}; its mailing or its client's time zone has "
-            "changed since, so a sweep may bring it sooner."
-        )
     if message.reason is Reason.OUTAGE:
         return f"The provider cannot be used{_error(message)}, which counts as no attempt: tried again at {then}."
     if message.reason is Reason.RATE:

@@ -204,6 +204,27 @@ def test_a_ticket_of_no_segment_is_dropped_with_a_word(mailing_id: str, segment:
     assert (vars(line)["mailing_id"], vars(line)["segment"]) == (mailing_id, segment)
 
 
+def test_a_segment_of_no_mailing_is_done_without_work() -> None:
+    made = started(clients(3), segments=1)
+    del made.mailings.stored[SCHEDULED.id]
+    made.plan_waiting()
+    assert made.rows(SCHEDULED) == []
+    assert all(segment.done for segment in made.segments.of_mailing(SCHEDULED.id))
+
+
+def test_a_page_is_planned_only_if_the_mailing_is_still_wanted_by_then() -> None:
+    made = started(clients_of_one_shard(READ_LIMIT + 20), segments=1)
+
+    def cancel() -> None:
+        if mailing_of(made).status is MailingStatus.RUNNING:
+            made.hook = None
+            made.control().cancel(SCHEDULED.id)
+
+    made.hook = at_save(cancel)
+    made.plan_waiting()
+    assert len(made.rows(SCHEDULED)) == READ_LIMIT
+
+
 # --- Again and again
 
 
