@@ -11,6 +11,7 @@ from typing import Protocol
 import requests
 from requests.exceptions import RequestException
 from urllib3.exceptions import DecodeError, HTTPError
+from urllib3.exceptions import TimeoutError as SilenceError
 
 from chalicelib.adapters.deadline import Call, DeadlineAdapter
 from chalicelib.domain.answer import Answer, AnswerKind
@@ -123,7 +124,7 @@ def _read(response: requests.Response) -> bytes:
 
 
 def _no_answer(call: Call, error: Exception) -> Answer:
-    late = call.overdue or isinstance(error, requests.Timeout)
+    late = call.overdue or isinstance(error, (requests.Timeout, TimeoutError, SilenceError))
     if not call.connected:
         return Answer(AnswerKind.UNREACHABLE, "connect_timeout" if late else "connect")
     return Answer(AnswerKind.UNCERTAIN, "timeout" if late else "reset")
