@@ -58,7 +58,7 @@ def start_simulator(record: ProcessRecord, folder: Path, token: str) -> tuple[Pr
     log = folder / "provider.log"
     simulator = record.start(
         SIMULATOR,
-        [sys.executable, str(_SIMULATOR_PROGRAM), "--port", "0", "--token", token],
+        [sys.executable, str(_SIMULATOR_PROGRAM), "--port", "0", f"--token={token}"],  # a token may begin with a dash
         log=log,
         cwd=folder,
         environ=_shell(),
