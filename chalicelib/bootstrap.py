@@ -212,6 +212,7 @@ class Application:
             self.audience,
             self.tickets,
             self.scheduler,
+            self.plan_segment,
             utc_now,
             plan_segments=self.settings.plan_segments,
             express_max_clients=self.settings.express_max_clients,

@@ -80,7 +80,7 @@ class World:
     provider: FakeProvider = field(default_factory=FakeProvider)
     policy: Policy = POLICY
     plan_segments: int = 3
-    express_max_clients: int = 1000
+    express_max_clients: int = -1  # no mailing is small here, unless a test wants one
     hook: Hook | None = None
 
     def __post_init__(self) -> None:
@@ -120,6 +120,7 @@ class World:
             self.clients,
             self._tickets,
             self.scheduler,
+            self.plan_segment(),
             self.clock,
             plan_segments=self.plan_segments,
             express_max_clients=self.express_max_clients,

@@ -73,6 +73,14 @@ class PlanSegment:
         logger.info("segment done", extra=ids | {"messages": changed})
         self.finish.planning(ticket.mailing_id)
 
+    def at_once(self, mailing: Mailing, segment: Segment, members: Sequence[Member]) -> None:
+        """Plan a segment whose members are known, without a ticket. Killed in it: its `due_at` brings one."""
+        planned = self._plan(mailing, members)
+        self.segments.save(replace(segment, due_at=None))
+        ids = {"mailing_id": mailing.id, "segment": segment.segment}
+        logger.info("segment done", extra=ids | {"messages": planned})
+        self.finish.planning(mailing.id)
+
     def _plan_page(self, mailing: Mailing, segment: Segment) -> tuple[int, Segment]:
         members, segment = self._read(mailing, segment)
         return self._plan(mailing, members), segment

@@ -170,3 +170,47 @@ def test_killed_at_any_write_the_mailing_is_opened_once_and_all_is_planned(momen
         assert len(made.rows(SCHEDULED)) == 3
         made.check(SCHEDULED)
     assert n == 3  # the transaction, the tickets; then there is no third
+
+
+def test_a_small_mailing_is_planned_at_once() -> None:
+    made = world(5, express_max_clients=5)
+    made.start(SCHEDULED.id)
+    assert made.tickets.queued_segments == []
+    assert [queued.express for queued in made.tickets.messages] == [True]
+    assert set(made.tickets.ids()) == {row.id for row in made.rows(SCHEDULED)}
+    assert len(made.rows(SCHEDULED)) == 5
+    assert opened(made).planned_at == NOW
+    made.check(SCHEDULED)
+
+
+def test_members_beyond_a_page_are_counted_and_planned() -> None:
+    for express_max_clients, express in ((PAGE + 5, True), (PAGE + 4, False)):
+        made = World(express_max_clients=express_max_clients)
+        made.add_clients(clients_of_one_shard(PAGE + 5))
+        made.mailings.create(SCHEDULED)
+        made.start(SCHEDULED.id)
+        assert opened(made).express == express
+        assert len(made.rows(SCHEDULED)) == (PAGE + 5 if express else 0)
+
+
+@pytest.mark.parametrize("moment", Moment)
+def test_a_planner_killed_at_any_write_of_a_small_mailing_loses_nobody(moment: Moment) -> None:
+    for n in count(1):
+        made = world(5, express_max_clients=5)
+        made.hook = KillSwitch(n, moment)
+        try:
+            made.start(SCHEDULED.id)
+        except Killed:
+            made.hook = None
+        else:
+            break
+        made.clock.advance(timedelta(minutes=2))
+        made.dispatch()
+        for started in made.scheduler.started:
+            made.start(started)
+        made.plan_waiting()
+        made.send_waiting()
+        assert opened(made).status is MailingStatus.FINISHED
+        assert len({request.id for request in made.provider.requests}) == len(made.provider.requests) == 5
+        made.check(SCHEDULED)
+    assert n > 4

@@ -24,7 +24,7 @@ LATER = timedelta(minutes=8)  # when a segment that nobody goes on with is due
 
 
 def started(some: Iterable[Client], of: Mailing = SCHEDULED, *, segments: int = 3) -> World:
-    made = World(plan_segments=segments, express_max_clients=0)
+    made = World(plan_segments=segments)
     made.add_clients(some)
     made.mailings.create(of)
     made.start(of.id)
