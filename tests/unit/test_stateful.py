@@ -103,7 +103,7 @@ interruptions = st.none() | st.builds(
     st.sampled_from(Moment),
     mailings_,
     choices,
-    st.sampled_from([timedelta(), SECOND, 4 * SECOND, 9 * SECOND, 16 * SECOND]),
+    st.sampled_from([timedelta(), SECOND, 4 * SECOND, 9 * SECOND, 16 * SECOND, 40 * SECOND]),
 )
 
 
@@ -218,6 +218,7 @@ class Mailings(RuleBasedStateMachine):
     def begin(self, zones: list[str], window: LocalWindow | None, duration: timedelta, goes_on: bool) -> None:  # noqa: FBT001
         for number, zone in enumerate(zones):
             self.change_client(number, "add", zone)
+        self.clock.advance(SECOND)
         self.create_mailing(timedelta(), duration, window, OnUncertain.RETRY, draft=False)
         if goes_on:
             self.planner(0)
@@ -230,7 +231,9 @@ class Mailings(RuleBasedStateMachine):
 
         with suppress(NotFoundError, ConflictError):
             if what == "add":
-                self.clients.create(client(id=ulid(number), phone=self.new_phone(), timezone=zone))
+                self.clients.create(
+                    client(id=ulid(number), phone=self.new_phone(), timezone=zone, created_at=self.clock())
+                )
             elif what == "delete":
                 self.world.manage_clients().delete(ulid(number))
             else:
@@ -314,6 +317,9 @@ class Mailings(RuleBasedStateMachine):
         if not self.call(lambda: failed.update(self.world.send(tickets, cached=self.caches[process])), interruption):
             self.lost.update(self.asked_for)
             failed = set(range(len(tickets)))
+        for id_ in self.accepted.intersection(self.asked_for) - self.lost:
+            if self.world.messages.stored[id_].status is not Status.SENT:
+                self.wrong.append(f"{self.clock()}: accepted and not recorded: {self.world.messages.stored[id_]}")
         for position in failed:
             self.come_back(messages=tickets[position])
         self.asked_for = before
@@ -335,6 +341,10 @@ class Mailings(RuleBasedStateMachine):
     @rule(wait=st.sampled_from(WAITS))
     def pass_time(self, wait: timedelta) -> None:
         self.clock.advance(wait)
+
+    @rule(number=mailings_, left=st.sampled_from([SECOND / 2, 1.1 * SECOND, 3 * SECOND, 12 * SECOND]))
+    def come_near_the_end(self, number: int, left: timedelta) -> None:
+        self.clock.now = max(self.clock.now, self.mailings.stored[self.mailing_id(number)].end_at - left)
 
     @rule(answer=answers)
     def go_on(self, answer: Answer) -> None:
@@ -381,7 +391,15 @@ class Mailings(RuleBasedStateMachine):
         for mailing in self.mailings.stored.values():
             assert not [row for row in self.world.rows(mailing) if row.is_open]
             assert mailing.status not in {*STARTED, MailingStatus.SCHEDULED}
+            if mailing.status is MailingStatus.FINISHED:
+                assert {row.client_id for row in self.world.rows(mailing)} >= self.meant_by(mailing)
         self.check_all()
+
+    def meant_by(self, mailing: Mailing) -> set[str]:
+        """Name the clients who were there before the mailing started, and still are."""
+        return {
+            id_ for id_, one in self.clients.stored.items() if one.created_at < (mailing.started_at or self.clock())
+        }
 
     def check_all(self) -> None:
         self.no_request_was_wrong()
@@ -468,6 +486,8 @@ class Mailings(RuleBasedStateMachine):
     def meanwhile(self, happens: Interruption, until: datetime) -> None:
         """Let something else happen, and its tickets be worked off, by the other process, until then."""
         hook, self.world.hook = self.world.hook, None
+        if until - self.clock() > POLICY.request_timeout:
+            self.lost.update(self.asked_for)  # whoever sleeps so long may lose the rows that it holds
         if happens.what == "control":
             self.control(happens.mailing, happens.control)
         elif happens.what == "change":
