@@ -61,15 +61,15 @@ class PlanMailing:
         except ConflictError:
             logger.info("mailing changed while it was started; whoever changed it goes on", extra=ids)
             return
+        logger.info(
+            "mailing started",
+            extra=ids | {"segments": len(segments), "express": opened.express, "late_seconds": opened.late_seconds},
+        )
         if members is None:
             self.tickets.send_segments(mailing_id, [segment.segment for segment in segments])
         else:
             self.plan.at_once(opened, segments[0], members)
         self.scheduler.remove(mailing_id)
-        logger.info(
-            "mailing started",
-            extra=ids | {"segments": len(segments), "express": opened.express, "late_seconds": opened.late_seconds},
-        )
 
     def _open(self, mailing: Mailing, now: datetime, *, small: bool) -> tuple[Mailing, list[Segment]]:
         parts = parts_to_read(mailing.filter)
