@@ -17,10 +17,10 @@ from chalicelib.adapters.tables import MessageItem, bind
 from chalicelib.domain.message import UNLEASED, Message, Outcome, Reason, Status, ended, message_id, put_off, retried
 from chalicelib.errors import TransientError
 from chalicelib.ports import DueMessage
+from tests.aws_errors import answered, cancelled, error, first_answer_lost, without_transport_retries
 from tests.builders import NOW, mailing, message, ulid
 from tests.emulator import running_emulator
 from tests.fakes.messages import FakeMessageRepository, recount, without_errors
-from tests.faults import answered, cancelled, error, first_answer_lost, without_transport_retries
 from tests.log_lines import log_lines
 from tests.tables import clear_tables, create_tables
 
