@@ -1,6 +1,7 @@
 """The composition root: settings -> adapters -> services, each built once, when it is first asked for."""
 
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
@@ -12,6 +13,7 @@ from ulid import ULID
 from chalicelib import observability
 from chalicelib.adapters import tables
 from chalicelib.adapters.client_repository import DynamoClientRepository
+from chalicelib.adapters.control_repository import DynamoControlRepository
 from chalicelib.adapters.counter_repository import DynamoCounterRepository
 from chalicelib.adapters.dynamodb import DynamoDB
 from chalicelib.adapters.mailing_repository import DynamoMailingRepository
@@ -24,6 +26,7 @@ from chalicelib.adapters.secrets import Secrets, Token
 from chalicelib.adapters.segment_repository import DynamoSegmentRepository
 from chalicelib.config import Settings
 from chalicelib.domain.backoff import Backoff
+from chalicelib.domain.breaker import BreakerPolicy
 from chalicelib.domain.delivery import Policy
 from chalicelib.services.cached_mailings import CachedMailings
 from chalicelib.services.control_mailings import ControlMailings
@@ -37,9 +40,12 @@ from chalicelib.services.manage_mailings import ManageMailings
 from chalicelib.services.order_sweep import OrderSweep
 from chalicelib.services.plan_mailing import PlanMailing
 from chalicelib.services.plan_segment import PlanSegment
+from chalicelib.services.provider_gate import ProviderGate
+from chalicelib.services.provider_limits import InFlight, Pace
 from chalicelib.services.read_messages import ReadMessages
 from chalicelib.services.read_statistics import ReadStatistics
 from chalicelib.services.send_messages import SendMessages
+from chalicelib.services.shared_breaker import SharedBreaker
 from chalicelib.services.start_due import StartDue
 from chalicelib.services.sweep_messages import SweepMessages
 
@@ -106,6 +112,11 @@ class Application:
     def counters(self) -> DynamoCounterRepository:
         """The counters of mailings."""
         return DynamoCounterRepository(self.dynamodb)
+
+    @cached_property
+    def control(self) -> DynamoControlRepository:
+        """What all senders share."""
+        return DynamoControlRepository()
 
     @cached_property
     def message_lists(self) -> DynamoMessageLists:
@@ -186,7 +197,7 @@ class Application:
     @cached_property
     def explain_message(self) -> ExplainMessage:
         """Says why a message is where it is."""
-        return ExplainMessage(self.messages, self.mailings, self.clients, utc_now, self.policy)
+        return ExplainMessage(self.messages, self.mailings, self.clients, utc_now, self.policy, self.breaker)
 
     @cached_property
     def read_statistics(self) -> ReadStatistics:
@@ -261,11 +272,43 @@ class Application:
         )
 
     @cached_property
+    def breaker(self) -> SharedBreaker:
+        """Knows whether the provider is down."""
+        settings = self.settings
+        policy = BreakerPolicy(
+            settings.breaker_failures,
+            first_probe=timedelta(seconds=settings.breaker_probe_seconds),
+            probe_cap=timedelta(seconds=settings.breaker_probe_cap_seconds),
+            request_timeout=self.policy.request_timeout,
+        )
+        return SharedBreaker(self.control, utc_now, policy)
+
+    @cached_property
+    def provider_gate(self) -> ProviderGate:
+        """Lets requests through to the provider."""
+        per_second, at_once = self.settings.provider_max_per_second, self.settings.provider_max_in_flight
+        return ProviderGate(
+            self.breaker,
+            utc_now,
+            random.uniform,
+            new_id,
+            per_second,
+            pace=Pace(self.control, utc_now, time.sleep, per_second) if per_second else None,
+            in_flight=InFlight(self.control, utc_now, at_once, self.settings.sender_threads) if at_once else None,
+        )
+
+    @cached_property
     def send_messages(self) -> SendMessages:
         """Sends the messages of tickets."""
         threads = self.settings.sender_threads
         deliver = DeliverMessage(
-            self.cached_mailings, self.clients, self.provider, utc_now, random.uniform, self.policy
+            self.cached_mailings,
+            self.clients,
+            self.provider,
+            self.provider_gate,
+            utc_now,
+            random.uniform,
+            self.policy,
         )
         return SendMessages(
             deliver,
@@ -290,6 +333,7 @@ class Application:
             self.segments,
             self.messages,
             self.tickets,
+            self.breaker,
             utc_now,
             queued_grace=self.queued_grace,
             due_shards=DUE_SHARDS,

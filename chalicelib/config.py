@@ -37,6 +37,12 @@ class Tuning(BaseModel):
     provider_url: Annotated[str, AfterValidator(_require_https_off_loopback)]
     provider_connect_timeout_seconds: float = Field(default=3, gt=0, le=10)
     provider_timeout_seconds: float = Field(default=10, gt=0, le=10)
+    provider_max_per_second: float | None = Field(default=None, ge=0.1, le=100_000)
+    provider_max_in_flight: int | None = Field(default=None, ge=1, le=100_000)
+
+    breaker_failures: int = Field(default=10, ge=1, le=1000)
+    breaker_probe_seconds: float = Field(default=2, ge=0.1, le=60)
+    breaker_probe_cap_seconds: float = Field(default=15, ge=0.1, le=900)
 
     sender_threads: int = Field(default=64, ge=1, le=256)
     max_attempts: int = Field(default=20, ge=1, le=1000)

@@ -8,6 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from chalicelib.domain.answer import Answer
 from chalicelib.domain.audience import Member
+from chalicelib.domain.breaker import Breaker
 from chalicelib.domain.client import Client
 from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.message import Message, Outcome, Status
@@ -198,6 +199,36 @@ class MailingCounters:
     last_sent_at: datetime | None = None
 
 
+class ControlRepository(Protocol):
+    """What all senders share: the breaker, the pace of requests, and how many are in flight."""
+
+    def breaker(self) -> Breaker:
+        """Read the breaker, consistently."""
+        ...
+
+    def change_breaker(self, after: Breaker) -> None:
+        """Store the next version of the breaker. Raises `StaleError` if another has that number already."""
+        ...
+
+    def reserve_slots(
+        self, count: int, interval: timedelta, *, now: datetime, horizon: datetime
+    ) -> tuple[datetime | None, datetime]:
+        """Reserve moments to begin requests at, which nobody else has.
+
+        Returns:
+            The first of them, None if no free one is before the horizon; and the first that is free after that.
+        """
+        ...
+
+    def take_in_flight(self, owner: str, wanted: int, limit: int, *, now: datetime, until: datetime) -> int:
+        """Take a share of the requests that may be in flight at once, for a time; says how many, maybe 0."""
+        ...
+
+    def give_back_in_flight(self, owner: str) -> None:
+        """Give the share back, if there is one."""
+        ...
+
+
 class TicketQueue(Protocol):
     """A queue of tickets: hints to look at rows."""
 
@@ -209,8 +240,8 @@ class TicketQueue(Protocol):
         """Queue a plan ticket for each segment, after a delay of at most 15 min."""
         ...
 
-    def backlog(self) -> int:
-        """Count the tickets of messages that wait, approximately."""
+    def backlog(self, *, delayed: bool = False) -> int:
+        """Count the tickets of messages that wait, approximately; with those that wait for their delay, or without."""
         ...
 
 

@@ -8,6 +8,7 @@ from itertools import count, islice
 
 from chalicelib.domain.audience import parts_of
 from chalicelib.domain.backoff import Backoff
+from chalicelib.domain.breaker import BreakerPolicy
 from chalicelib.domain.client import Client
 from chalicelib.domain.delivery import Policy
 from chalicelib.domain.mailing import Mailing
@@ -25,12 +26,16 @@ from chalicelib.services.manage_mailings import ManageMailings
 from chalicelib.services.order_sweep import OrderSweep
 from chalicelib.services.plan_mailing import PlanMailing
 from chalicelib.services.plan_segment import PlanSegment
+from chalicelib.services.provider_gate import ProviderGate
+from chalicelib.services.provider_limits import InFlight, Pace
 from chalicelib.services.send_messages import SendMessages
+from chalicelib.services.shared_breaker import SharedBreaker
 from chalicelib.services.start_due import StartDue
 from chalicelib.services.sweep_messages import SweepMessages
 from tests.builders import client, ulid
 from tests.fakes.clients import FakeClientRepository
 from tests.fakes.clock import FakeClock
+from tests.fakes.control import FakeControlRepository
 from tests.fakes.executors import InlineExecutor
 from tests.fakes.mailings import FakeMailingRepository
 from tests.fakes.message_lists import FakeMessageLists
@@ -44,6 +49,12 @@ from tests.fakes.watched import Hook, watched
 QUEUED_GRACE = timedelta(minutes=15)
 RUN_TIME = timedelta(seconds=27)  # of a function that has 30 s
 POLICY = Policy(Backoff(2, 900), max_attempts=20, request_timeout=timedelta(seconds=10))
+BREAKER_POLICY = BreakerPolicy(
+    failures=10,
+    first_probe=timedelta(seconds=2),
+    probe_cap=timedelta(seconds=15),
+    request_timeout=timedelta(seconds=10),
+)
 MESSAGE_WRITES = ("plan", "lease", "release", "record", "move_due")
 QUEUE_WRITES = ("send_messages", "send_segments")
 SEGMENT_WRITES = ("change_mailing", "save")
@@ -79,6 +90,10 @@ class World:
     scheduler: FakeScheduler = field(default_factory=FakeScheduler)
     provider: FakeProvider = field(default_factory=FakeProvider)
     policy: Policy = POLICY
+    control_items: FakeControlRepository = field(default_factory=FakeControlRepository)
+    breaker_policy: BreakerPolicy = BREAKER_POLICY
+    per_second: float | None = None
+    at_once: int | None = None
     plan_segments: int = 3
     express_max_clients: int = -1  # no mailing is small here, unless a test wants one
     hook: Hook | None = None
@@ -88,6 +103,7 @@ class World:
         self.tickets = FakeTicketQueue(self.clock)
         self.lists = FakeMessageLists(stored=lambda: list(self.messages.stored.values()))
         self._versions = count(1)
+        self._shared_breaker: SharedBreaker | None = None
         self._ids = count(100)
 
     def add_clients(self, some: Iterable[Client]) -> None:
@@ -167,7 +183,27 @@ class World:
 
     def deliver(self, cached: CachedMailings | None = None) -> DeliverMessage:
         cached = cached or self.cached()
-        return DeliverMessage(cached, self.clients, self.provider, self.clock, middle, self.policy)
+        return DeliverMessage(cached, self.clients, self.provider, self.gate(), self.clock, middle, self.policy)
+
+    def shared_breaker(self) -> SharedBreaker:
+        """Make what one process knows of the breaker: kept, as warm processes keep it."""
+        if self._shared_breaker is None:
+            self._shared_breaker = SharedBreaker(self.control_items, self.clock, self.breaker_policy)
+        return self._shared_breaker
+
+    def gate(self) -> ProviderGate:
+        return ProviderGate(
+            self.shared_breaker(),
+            self.clock,
+            middle,
+            lambda: f"run-{next(self._versions)}",
+            self.per_second,
+            pace=Pace(self.control_items, self.clock, self.sleep, self.per_second) if self.per_second else None,
+            in_flight=InFlight(self.control_items, self.clock, self.at_once, 4) if self.at_once else None,
+        )
+
+    def sleep(self, seconds: float) -> None:
+        self.clock.advance(timedelta(seconds=seconds))
 
     def sender(
         self, executor: Executor | None = None, threads: int = 4, cached: CachedMailings | None = None
@@ -207,6 +243,7 @@ class World:
             self._segments,
             self._messages,
             self._tickets,
+            self.shared_breaker(),
             self.clock,
             queued_grace=QUEUED_GRACE,
             due_shards=DUE_SHARDS,

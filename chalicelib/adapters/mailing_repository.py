@@ -1,19 +1,15 @@
 """Mailings (port: `MailingRepository`)."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from pynamodb.exceptions import PutError, PynamoDBException
-
-from chalicelib.adapters.dynamodb import translated
+from chalicelib.adapters.model_errors import stale, translated_model
 from chalicelib.adapters.tables import MailingItem
 from chalicelib.domain.audience import AudienceFilter
 from chalicelib.domain.local_window import LocalWindow
 from chalicelib.domain.mailing import Mailing, MailingStatus, OnUncertain
-from chalicelib.errors import StaleError
 from chalicelib.ports import Page
 
 _SAME_NAMES = (
@@ -39,12 +35,12 @@ class DynamoMailingRepository:
 
     def create(self, mailing: Mailing) -> None:
         """Store a mailing."""
-        with _stale("a mailing of this id exists"):
+        with stale("a mailing of this id exists"):
             to_item(mailing).save(MailingItem.id.does_not_exist())
 
     def get(self, mailing_id: str) -> Mailing | None:
         """Read a mailing, consistently."""
-        with _translated():
+        with translated_model():
             try:
                 return from_item(MailingItem.get(mailing_id, consistent_read=True))
             except MailingItem.DoesNotExist:
@@ -52,12 +48,12 @@ class DynamoMailingRepository:
 
     def replace(self, before: Mailing, after: Mailing) -> None:
         """Change a mailing, on condition of its version."""
-        with _stale("the mailing has changed since it was read"):
+        with stale("the mailing has changed since it was read"):
             to_item(after).save(MailingItem.version == before.version)
 
     def starting_until(self, moment: datetime, limit: int) -> Sequence[Mailing]:
         """List scheduled mailings whose start is not after this moment, earliest first."""
-        with _translated():
+        with translated_model():
             items = MailingItem.by_status.query(
                 MailingStatus.SCHEDULED.value, MailingItem.start_at <= moment, limit=limit
             )
@@ -70,7 +66,7 @@ class DynamoMailingRepository:
             "scan_index_forward": False,
             "last_evaluated_key": json.loads(after) if after else None,
         }
-        with _translated():
+        with translated_model():
             if status is None:
                 found = MailingItem.by_id.query(MailingItem.KIND, **options)
             else:
@@ -104,27 +100,3 @@ def from_item(item: MailingItem) -> Mailing:
         on_uncertain=OnUncertain(item.on_uncertain),
         status=MailingStatus(item.status),
     )
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Look behind PynamoDB's errors for what botocore said, and translate that."""
-    with translated():
-        try:
-            yield
-        except PynamoDBException as error:
-            # PynamoDB wraps twice: its own error, a VerboseClientError (a ClientError), botocore's.
-            if error.cause is None:
-                raise
-            raise error.cause from error
-
-
-@contextmanager
-def _stale(message: str) -> Iterator[None]:
-    with _translated():
-        try:
-            yield
-        except PutError as error:
-            if error.cause_response_code == "ConditionalCheckFailedException":
-                raise StaleError(message) from error
-            raise

@@ -62,17 +62,17 @@ class SqsTicketQueue:
         """Set aside a plan ticket that no retry can mend, with its cause."""
         self._dead_letter(self._urls.plan_dlq, body, cause)
 
-    def backlog(self) -> int:
+    def backlog(self, *, delayed: bool = False) -> int:
         """Count the tickets for the sender that wait, approximately."""
-        return sum(self._waiting(url) for url in (self._urls.send, self._urls.express))
+        names = ["ApproximateNumberOfMessages"] + ["ApproximateNumberOfMessagesDelayed"] * delayed
+        return sum(self._waiting(url, names) for url in (self._urls.send, self._urls.express))
 
-    def _waiting(self, url: str) -> int:
-        name = "ApproximateNumberOfMessages"
+    def _waiting(self, url: str, names: Sequence[Any]) -> int:
         try:
-            answer = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=[name])  # type: ignore[list-item]
+            answer = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=names)
         except (ClientError, BotoCoreError) as error:
             raise TransientError(str(error)) from error
-        return int(answer["Attributes"][name])  # type: ignore[index]
+        return sum(map(int, answer["Attributes"].values()))
 
     def _send(self, url: str, tickets: Sequence[tuple[Ticket, timedelta]]) -> None:
         for chunk in chunks(tickets, _BATCH):

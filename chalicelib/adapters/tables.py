@@ -9,6 +9,8 @@ and 3,000 reads a second):
 - segments `mailing_id`: one write per page of a segment, 10 a second.
 - messages `id`: a hash, spread evenly. `by_mailing`: 64 partitions a large mailing, 78 writes each.
   `by_client`: as many partitions as clients. `by_due`: 32 shards a status, 157 inserts and removals each.
+- control `name`: each sender reads `breaker` once a second; `pace`, with a limit, is written four times a second
+  or once for 50 requests, whichever is more.
 - stats `mailing_id`: 64 counters and as many minute counters a mailing; 52 transactions a second over them.
 """
 
@@ -18,6 +20,7 @@ from typing import Any, ClassVar
 from pynamodb.attributes import (
     Attribute,
     BooleanAttribute,
+    JSONAttribute,
     ListAttribute,
     NumberAttribute,
     UnicodeAttribute,
@@ -255,6 +258,35 @@ class CounterItem(Model):
     expires_at = ExpiryAttribute(null=True)
 
 
+class ControlItem(Model):
+    """What all senders share, a named item each: `breaker`, `pace` and `in_flight`."""
+
+    class Meta:
+        table_name = "control"
+
+    BREAKER: ClassVar[str] = "breaker"
+    PACE: ClassVar[str] = "pace"
+    IN_FLIGHT: ClassVar[str] = "in_flight"
+
+    name = UnicodeAttribute(hash_key=True)
+    version = NumberAttribute(null=True)
+
+    # Of the breaker.
+    state = UnicodeAttribute(null=True)
+    cause = UnicodeAttribute(null=True)
+    since = TimestampAttribute(null=True)
+    changed_at = TimestampAttribute(null=True)
+    probe_at = TimestampAttribute(null=True)
+    probes = NumberAttribute(null=True)
+    slowed_until = TimestampAttribute(null=True)
+
+    # Of the pace: the first moment that nobody has reserved, in microseconds since 1970.
+    next_slot = NumberAttribute(null=True)
+
+    # Of what is in flight: by sender the requests that it may make, and until when in milliseconds since 1970.
+    taken: JSONAttribute = JSONAttribute(null=True)
+
+
 TABLES: tuple[type[Model], ...] = (
     ClientItem,
     AudienceItem,
@@ -262,6 +294,7 @@ TABLES: tuple[type[Model], ...] = (
     SegmentItem,
     MessageItem,
     CounterItem,
+    ControlItem,
 )
 
 

@@ -27,6 +27,7 @@ class FactsResponse(WireModel):
     not_before: ShownMoment | None = Field(description="no request before it")
     leased_until: ShownMoment | None = Field(description="a sender has it in hand until then")
     looked_at_by: ShownMoment | None = Field(description="after which somebody looks again, whatever was lost")
+    provider_down_since: ShownMoment | None = Field(description="null while requests to the provider are made")
 
     @classmethod
     def of(cls, facts: Facts) -> Self:

@@ -16,8 +16,10 @@ def read_overview() -> Response:
     """Read counts over all mailings, and those of one page of mailings, newest first."""
     request = stats.current_request
     query = read_query(request, PageQuery)
-    overview = application().read_statistics.overview(position(request, query), query.limit)
-    return shown(OverviewResponse.of(overview, next_cursor(request, query, overview.mailings)))
+    built = application()
+    overview = built.read_statistics.overview(position(request, query), query.limit)
+    cursor = next_cursor(request, query, overview.mailings)
+    return shown(OverviewResponse.of(overview, cursor, built.breaker.known()))
 
 
 @stats.route("/mailings/{mailing_id}/stats", methods=["GET"])
@@ -25,4 +27,6 @@ def read_overview() -> Response:
 def read_mailing_stats(mailing_id: str) -> Response:
     """Read everything that is counted of a mailing."""
     read_query(stats.current_request, NoQuery)
-    return shown(MailingStatsResponse.of(application().read_statistics.of_mailing(read_id(mailing_id, "mailing"))))
+    built = application()
+    statistics = built.read_statistics.of_mailing(read_id(mailing_id, "mailing"))
+    return shown(MailingStatsResponse.of(statistics, built.breaker.known()))

@@ -5,7 +5,9 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from chalicelib.api.mailing_schemas import MailingResponse, ShownStatus
+from chalicelib.api.provider_schemas import ProviderResponse
 from chalicelib.api.schemas import ShownMoment, WireModel
+from chalicelib.domain.breaker import Breaker
 from chalicelib.domain.mailing import Mailing
 from chalicelib.services.read_statistics import Counts, MailingStatistics, Overview, SweepProgress
 
@@ -49,14 +51,16 @@ class OverviewResponse(WireModel):
     totals: CountsResponse
     mailings: list[MailingCountsResponse]
     next: str | None
+    provider: ProviderResponse | None
 
     @classmethod
-    def of(cls, overview: Overview, next_cursor: str | None) -> Self:
+    def of(cls, overview: Overview, next_cursor: str | None, breaker: Breaker | None) -> Self:
         """Show the overview."""
         return cls(
             totals=CountsResponse.of(overview.totals),
             mailings=[MailingCountsResponse.of(mailing, counts) for mailing, counts in overview.mailings.items],
             next=next_cursor,
+            provider=ProviderResponse.of(breaker),
         )
 
 
@@ -114,9 +118,10 @@ class MailingStatsResponse(WireModel):
     errors: list[ErrorCountResponse] = Field(description="most common first")
     planning: PlanningResponse
     sweep: SweepResponse | None = Field(description="null until rows have had to follow something")
+    provider: ProviderResponse | None
 
     @classmethod
-    def of(cls, statistics: MailingStatistics) -> Self:
+    def of(cls, statistics: MailingStatistics, breaker: Breaker | None) -> Self:
         """Show the statistics of a mailing."""
         mailing, counts = statistics.mailing, statistics.counters.counts
         return cls(
@@ -137,4 +142,5 @@ class MailingStatsResponse(WireModel):
                 late_seconds=mailing.late_seconds,
             ),
             sweep=SweepResponse.of(statistics.sweep) if statistics.sweep else None,
+            provider=ProviderResponse.of(breaker),
         )

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain.answer import Answer, AnswerKind
 from chalicelib.domain.backoff import Backoff, Uniform
+from chalicelib.domain.breaker import Hold, is_bad
 from chalicelib.domain.client import Client
 from chalicelib.domain.local_window import next_opening
 from chalicelib.domain.mailing import NOT_STARTED, STOPPED, Mailing, MailingStatus, OnUncertain
@@ -15,8 +16,10 @@ from chalicelib.domain.timezone import UnknownTimezoneError, resolve_timezone
 END_MARGIN = timedelta(seconds=1.25)
 EARLY_TICKET = timedelta(seconds=1)
 MAX_TAKEOVERS = 5
-# Rows that wait for their mailing are asked afresh by each ticket: it may have changed. The others wait for their time.
+# Rows that wait for their mailing or the provider are asked afresh by each ticket: that may have changed. The others
+# wait for their time.
 FOR_MAILING = frozenset({Reason.WINDOW, Reason.PAUSED})
+FOR_PROVIDER = frozenset({Reason.OUTAGE, Reason.RATE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,17 @@ Decision = Send | PutOff | End | Leave
 
 
 def decide(  # noqa: C901, PLR0911 - a table of rules in their order of precedence reads best as returns
-    message: Message, mailing: Mailing | None, client: Client | None, now: datetime, policy: Policy
+    message: Message,
+    mailing: Mailing | None,
+    client: Client | None,
+    now: datetime,
+    policy: Policy,
+    hold: Hold | None = None,
 ) -> Decision:
-    """Say what may happen to a message at this moment. Called right before a request would start."""
+    """Say what may happen to a message at this moment. Called right before a request would start.
+
+    `hold`: the provider takes no request now; what is known without asking it is decided all the same.
+    """
     if not message.is_open:
         return Leave("ended")
     if mailing is None or mailing.status in STOPPED or client is None:
@@ -75,7 +86,7 @@ def decide(  # noqa: C901, PLR0911 - a table of rules in their order of preceden
         return End(Status.EXPIRED)
     if mailing.status in NOT_STARTED:
         return Leave("not started")
-    not_before = None if message.reason in FOR_MAILING else message.not_before
+    not_before = None if message.reason in FOR_MAILING | FOR_PROVIDER else message.not_before
     if not_before is not None and now < not_before - EARLY_TICKET:
         return Leave("not due")
     if mailing.status is MailingStatus.PAUSED:
@@ -89,7 +100,14 @@ def decide(  # noqa: C901, PLR0911 - a table of rules in their order of preceden
             return End(Status.FAILED, Reason.TIMEZONE)
         if opens_at > now:
             return PutOff(min(opens_at, mailing.end_at), Reason.WINDOW)
+    if hold is not None:
+        return PutOff(min(hold.until, mailing.end_at), hold.reason)
     return Send(min(now + policy.request_timeout, mailing.end_at), mailing, client)
+
+
+def is_sent_at(mailing: Mailing, now: datetime) -> bool:
+    """Tell whether messages of a mailing may be sent at this moment, as far as it is for the mailing to say."""
+    return mailing.status is MailingStatus.RUNNING and now < mailing.end_at - END_MARGIN
 
 
 def carry_out(message: Message, decision: PutOff | End, mailing: Mailing | None, now: datetime) -> Outcome:
@@ -116,36 +134,47 @@ def follow(
         return carry_out(message, decision, mailing, now)
     if isinstance(decision, End):
         return carry_out(message, decision, mailing, now)
-    if isinstance(decision, Leave) and message.not_before is not None and message.not_before > mailing.end_at:
+    if isinstance(decision, Leave | Send) and message.not_before is not None and message.not_before > mailing.end_at:
         return Outcome(message, put_off(message, mailing.end_at, message.reason or Reason.RETRY, now=now))
     return None
 
 
 def settle(
-    message: Message, answer: Answer, mailing: Mailing, now: datetime, policy: Policy, uniform: Uniform
+    message: Message,
+    answer: Answer,
+    mailing: Mailing,
+    now: datetime,
+    policy: Policy,
+    uniform: Uniform,
+    *,
+    probe: bool = False,
+    hold: Hold | None = None,
 ) -> Outcome:
-    """Say what an answer makes of a message. `now` is the moment of the answer."""
+    """Say what an answer makes of a message.
+
+    `now` is the moment of the answer, `probe` tells that the request was to find out whether the provider is back,
+    `hold` is what the breaker says after this answer.
+    """
     expires_at = mailing.rows_expire_at
-    if answer.kind is AnswerKind.UNAUTHORIZED:
-        # The message is not to blame: no attempt is counted, and the same row is tried again a little later.
-        until = min(now + policy.backoff.delay(_OUTAGE_STEP, uniform), mailing.end_at)
-        return Outcome(
-            message,
-            replace(put_off(message, until, Reason.OUTAGE, now=now), last_error=answer.error),
-            answer.error,
-        )
+    uncertain = message.uncertain + (answer.kind is AnswerKind.UNCERTAIN)
+    held_for_good = answer.kind is AnswerKind.UNCERTAIN and mailing.on_uncertain is OnUncertain.HOLD
+    if answer.kind is AnswerKind.UNAUTHORIZED or (probe and is_bad(answer) and not held_for_good):
+        # The message is not to blame: no attempt is counted, and the row waits with all others.
+        until = hold.until if hold else now + policy.backoff.delay(_OUTAGE_STEP, uniform)
+        waiting = put_off(message, min(until, mailing.end_at), Reason.OUTAGE, now=now)
+        return Outcome(message, replace(waiting, uncertain=uncertain, last_error=answer.error), answer.error)
 
     tried = replace(
         message,
         attempts=message.attempts + 1,
-        uncertain=message.uncertain + (answer.kind is AnswerKind.UNCERTAIN),
+        uncertain=uncertain,
         last_error=answer.error or message.last_error,
     )
     if answer.kind is AnswerKind.ACCEPTED:
         after = replace(ended(tried, Status.SENT, expires_at=expires_at), sent_at=now)
     elif answer.kind is AnswerKind.REFUSED:
         after = ended(tried, Status.FAILED, Reason.REFUSED, expires_at=expires_at)
-    elif answer.kind is AnswerKind.UNCERTAIN and mailing.on_uncertain is OnUncertain.HOLD:
+    elif held_for_good:
         after = ended(tried, Status.FAILED, Reason.UNCERTAIN, expires_at=expires_at)
     elif tried.attempts - tried.attempts_before >= policy.max_attempts:
         after = ended(tried, Status.FAILED, Reason.ATTEMPTS, expires_at=expires_at)

@@ -8,12 +8,15 @@ from datetime import datetime
 from enum import StrEnum
 
 from chalicelib.domain import explain_words as words
+from chalicelib.domain.breaker import Breaker, hold
 from chalicelib.domain.client import Client
 from chalicelib.domain.delivery import Decision, End, Leave, Policy, PutOff, Send, decide
 from chalicelib.domain.local_window import LocalWindow, next_opening
 from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.message import Message, Reason, Status
 from chalicelib.domain.timezone import UnknownTimezoneError, resolve_timezone
+
+CLOSED = Breaker()
 
 
 class Next(StrEnum):
@@ -44,6 +47,7 @@ class Facts:
         not_before: no request before it.
         leased_until: a sender has it in hand until then.
         looked_at_by: the moment after which somebody looks again, whatever was lost.
+        provider_down_since: None while requests to it are made.
     """
 
     mailing_status: MailingStatus | None
@@ -59,6 +63,7 @@ class Facts:
     not_before: datetime | None
     leased_until: datetime | None
     looked_at_by: datetime | None
+    provider_down_since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +77,15 @@ class Explanation:
 
 
 def explain(
-    message: Message, mailing: Mailing | None, client: Client | None, now: datetime, policy: Policy
+    message: Message,
+    mailing: Mailing | None,
+    client: Client | None,
+    now: datetime,
+    policy: Policy,
+    breaker: Breaker = CLOSED,
 ) -> Explanation:
     """Explain a message as it is at this moment. No phone and no text of the mailing is in it."""
-    facts = _facts(message, mailing, client, now, policy)
+    facts = _facts(message, mailing, client, now, policy, breaker)
     if not message.is_open:
         return Explanation(words.past(message, mailing, client, now), Next.NONE, None, facts)
     # As a sender would have it that takes it now.
@@ -83,27 +93,27 @@ def explain(
     if mailing is None or client is None or decide(asked, mailing, client, now, policy) == End(Status.CANCELLED):
         next_, next_at, text = Next.CANCEL, None, words.doomed(mailing, client)
     else:
-        course = _course(asked, mailing, client, now, policy)
+        course = _course(asked, mailing, client, now, policy, breaker)
         next_, next_at = _next(*course[-1], mailing, now)
-        text = " ".join(words.step(message, mailing, client, now, *each) for each in course).strip()
+        text = " ".join(words.step(message, mailing, client, now, breaker, *each) for each in course).strip()
     if facts.leased_until:
         text = words.in_hand(facts.leased_until, "" if next_ is Next.SEND else text)
     return Explanation(text, next_, next_at, facts)
 
 
 def _course(
-    asked: Message, mailing: Mailing, client: Client, now: datetime, policy: Policy
+    asked: Message, mailing: Mailing, client: Client, now: datetime, policy: Policy, breaker: Breaker
 ) -> list[tuple[datetime, Decision]]:
     """List what the sender would decide now, and then whenever it is to look again, until that is no put-off."""
-    course = [(now, decide(asked, mailing, client, now, policy))]
+    course = [(now, decide(asked, mailing, client, now, policy, hold(breaker, now)))]
     while later := _later(course[-1][1], asked, mailing):
-        course.append((later, decide(asked, mailing, client, later, policy)))
+        course.append((later, decide(asked, mailing, client, later, policy, hold(breaker, later))))
     return course
 
 
 def _later(decision: Decision, asked: Message, mailing: Mailing) -> datetime | None:
     """Tell when the sender looks again by itself, None if what is decided holds until somebody changes something."""
-    if isinstance(decision, PutOff) and decision.reason is Reason.WINDOW:
+    if isinstance(decision, PutOff) and decision.reason is not Reason.PAUSED:
         return decision.until
     if isinstance(decision, Leave) and asked.not_before and decision.why == "not due":
         return min(asked.not_before, mailing.end_at)
@@ -120,7 +130,14 @@ def _next(at: datetime, decision: Decision, mailing: Mailing, now: datetime) -> 
     return Next.WAIT, (mailing.start_at if starts_by_itself else None)
 
 
-def _facts(message: Message, mailing: Mailing | None, client: Client | None, now: datetime, policy: Policy) -> Facts:
+def _facts(
+    message: Message,
+    mailing: Mailing | None,
+    client: Client | None,
+    now: datetime,
+    policy: Policy,
+    breaker: Breaker,
+) -> Facts:
     mailing = mailing if mailing and mailing.status is not MailingStatus.DELETED else None
     window = mailing.window if mailing else None
     local_time = opens_at = None
@@ -148,4 +165,5 @@ def _facts(message: Message, mailing: Mailing | None, client: Client | None, now
         not_before=message.not_before,
         leased_until=message.lease_until if leased else None,
         looked_at_by=message.due_at,
+        provider_down_since=breaker.since,
     )

@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
+from chalicelib.domain.breaker import Breaker, Cause
 from chalicelib.domain.client import Client
-from chalicelib.domain.delivery import Decision, End, Leave, PutOff
+from chalicelib.domain.delivery import FOR_PROVIDER, Decision, End, Leave, PutOff
 from chalicelib.domain.local_window import LocalWindow, next_opening
 from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.message import Message, Reason, Status
@@ -35,7 +36,15 @@ def in_hand(leased_until: datetime, otherwise: str) -> str:
     return f"{hand} Unless its request has begun: {otherwise}" if otherwise else hand
 
 
-def step(message: Message, mailing: Mailing, client: Client, now: datetime, at: datetime, decision: Decision) -> str:
+def step(
+    message: Message,
+    mailing: Mailing,
+    client: Client,
+    now: datetime,
+    breaker: Breaker,
+    at: datetime,
+    decision: Decision,
+) -> str:
     """Say what is decided of an open message now, or at a later moment; nothing of a request that follows a wait."""
     later = at > now
     if isinstance(decision, End):
@@ -43,6 +52,8 @@ def step(message: Message, mailing: Mailing, client: Client, now: datetime, at: 
     if isinstance(decision, PutOff):
         if mailing.window is not None and decision.reason is Reason.WINDOW:
             return _closed(mailing.window, client, at, later=later)
+        if decision.reason in FOR_PROVIDER:
+            return _held(decision, breaker)
         return f"Its mailing is paused: it waits until that is resumed, or expires at {_utc(decision.until)}."
     if isinstance(decision, Leave):
         return _waiting(message) if decision.why == "not due" else "Its mailing has not started."
@@ -72,12 +83,18 @@ def _closed(window: LocalWindow, client: Client, at: datetime, *, later: bool) -
     )
 
 
+def _held(decision: PutOff, breaker: Breaker) -> str:
+    then = _utc(decision.until)
+    if decision.reason is Reason.RATE:
+        return f"The provider asked for a pause: no request before {then}."
+    since = _utc(breaker.since)
+    if breaker.cause is Cause.TOKEN:
+        return f"The provider refuses our token since {since}, which counts as no attempt: tried again at {then}."
+    return f"The provider is down since {since}, which counts as no attempt: tried again at {then}."
+
+
 def _waiting(message: Message) -> str:
     then = _utc(message.not_before)
-    if message.reason is Reason.OUTAGE:
-        return f"The provider cannot be used{_error(message)}, which counts as no attempt: tried again at {then}."
-    if message.reason is Reason.RATE:
-        return f"The provider takes no more at a time{_error(message)}: tried again at {then}."
     return f"Request {message.attempts} failed{_error(message)}: tried again at {then}."
 
 

@@ -30,6 +30,11 @@ class MessagesTicket(Ticket):
 
     message_ids: Annotated[list[MessageId], Field(min_length=1, max_length=IDS_PER_TICKET)]
 
+    def parted(self, rows: int) -> "tuple[MessagesTicket, MessagesTicket]":
+        """Make two of it: one of so many messages, one of the others; both must have some."""
+        head, tail = self.message_ids[:rows], self.message_ids[rows:]
+        return self.model_copy(update={"message_ids": head}), self.model_copy(update={"message_ids": tail})
+
 
 class SegmentTicket(Ticket):
     """Plan on at this segment of a mailing."""

@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
+from chalicelib.domain.answer import Answer
 from chalicelib.domain.backoff import Uniform
+from chalicelib.domain.breaker import Hold
 from chalicelib.domain.client import Client
-from chalicelib.domain.delivery import End, Leave, Policy, PutOff, carry_out, decide, settle
+from chalicelib.domain.delivery import Decision, End, Leave, Policy, PutOff, Send, carry_out, decide, settle
+from chalicelib.domain.mailing import Mailing
 from chalicelib.domain.message import Message, Outcome
 from chalicelib.domain.phone import mask
 from chalicelib.ports import ClientRepository, Clock, Provider
 from chalicelib.services.cached_mailings import CachedMailings
+from chalicelib.services.provider_gate import ProviderGate, Turn
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +37,7 @@ class DeliverMessage:
     mailings: CachedMailings
     clients: ClientRepository
     provider: Provider
+    gate: ProviderGate
     clock: Clock
     uniform: Uniform
     policy: Policy
@@ -48,37 +53,75 @@ class DeliverMessage:
             read_at: when the client was read; it is read again if that was long ago.
             begin_until: no request begins after it.
         """
+        lease_until = message.lease_until or self.clock()
+        until = min(begin_until, lease_until - self.policy.request_timeout - LEASE_MARGIN)
+        decision, mailing = self._decide(message, client, read_at, self.gate.hold())
+        if self.clock() >= until:
+            return Undone.NOT_BEGUN
+        if isinstance(decision, Send):
+            turn = self.gate.enter(until)
+            if turn is None:
+                return Undone.NOT_BEGUN
+            if isinstance(turn, Turn):
+                return self._in_turn(turn, message, client, read_at, until)
+            decision, mailing = self._decide(message, client, read_at, turn)
+        return self._without_request(message, decision, mailing)
+
+    def _in_turn(
+        self, turn: Turn, message: Message, client: Client | None, read_at: datetime, until: datetime
+    ) -> Outcome | Undone:
+        answer: Answer | None = None
+        try:
+            # Waiting for the turn may have taken seconds.
+            decision, mailing = self._decide(message, client, read_at, None)
+            if self.clock() >= until:
+                return Undone.NOT_BEGUN
+            if not isinstance(decision, Send):
+                return self._without_request(message, decision, mailing)
+            answer = self._request(message, decision)
+        finally:
+            self.gate.leave(turn, answer)
+        return self._settled(message, decision, answer, probe=turn.is_probe)
+
+    def _decide(
+        self, message: Message, client: Client | None, read_at: datetime, hold: Hold | None
+    ) -> tuple[Decision, Mailing | None]:
         if client is not None and self.clock() - read_at > CLIENT_MAX_AGE:
             client = self.clients.get(client.id)
         mailing = self.mailings.get(message.mailing_id)
-        now = self.clock()
-        lease_until = message.lease_until or now
-        if now >= begin_until or now + self.policy.request_timeout + LEASE_MARGIN >= lease_until:
-            return Undone.NOT_BEGUN
-        decision = decide(message, mailing, client, now, self.policy)
-        ids = {"mailing_id": message.mailing_id, "message_id": message.id, "client_id": message.client_id}
-        if isinstance(decision, Leave):
-            logger.debug("message left alone", extra=ids | {"why": decision.why})
-            return Undone.LEFT_ALONE
+        return decide(message, mailing, client, self.clock(), self.policy, hold), mailing
+
+    def _without_request(self, message: Message, decision: Decision, mailing: Mailing | None) -> Outcome | Undone:
         if isinstance(decision, PutOff | End):
-            outcome = carry_out(message, decision, mailing, now)
-            logger.info("message not requested", extra=ids | _told(outcome))
+            outcome = carry_out(message, decision, mailing, self.clock())
+            logger.info("message not requested", extra=_ids(message) | _told(outcome))
             return outcome
-        phone, text = decision.client.phone, decision.mailing.text
-        timeout_seconds = (decision.deadline - now).total_seconds()
-        answer = self.provider.send(message.id, phone, text, timeout_seconds)
-        outcome = settle(message, answer, decision.mailing, self.clock(), self.policy, self.uniform)
+        why = decision.why if isinstance(decision, Leave) else None
+        logger.debug("message left alone", extra=_ids(message) | {"why": why})
+        return Undone.LEFT_ALONE
+
+    def _request(self, message: Message, send: Send) -> Answer:
+        timeout_seconds = (send.deadline - self.clock()).total_seconds()
+        return self.provider.send(message.id, send.client.phone, send.mailing.text, timeout_seconds)
+
+    def _settled(self, message: Message, send: Send, answer: Answer, *, probe: bool) -> Outcome:
+        now, hold = self.clock(), self.gate.hold()
+        outcome = settle(message, answer, send.mailing, now, self.policy, self.uniform, probe=probe, hold=hold)
         told = {
-            "phone": mask(phone),
-            "text_length": len(text),
+            "phone": mask(send.client.phone),
+            "text_length": len(send.mailing.text),
             "answer": answer.kind.value,
             "http_status": answer.status,
             "error": answer.error,
             "duration_ms": answer.duration_ms,
             "attempts": outcome.after.attempts,
         }
-        logger.info("message requested", extra=ids | told | _told(outcome))
+        logger.info("message requested", extra=_ids(message) | told | _told(outcome))
         return outcome
+
+
+def _ids(message: Message) -> dict[str, object]:
+    return {"mailing_id": message.mailing_id, "message_id": message.id, "client_id": message.client_id}
 
 
 def _told(outcome: Outcome) -> dict[str, object]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from chalicelib.domain.delivery import is_sent_at
 from chalicelib.domain.mailing import STARTED
 from chalicelib.domain.message import PUT_OFF_GRACE, Status
 from chalicelib.domain.tickets import deal_out
@@ -13,6 +14,7 @@ from chalicelib.ports import Clock, DueMessage, MailingRepository, MessageReposi
 from chalicelib.services.cached_mailings import CachedMailings
 from chalicelib.services.finish_mailing import FinishMailing
 from chalicelib.services.plan_segment import SEGMENT_GRACE
+from chalicelib.services.shared_breaker import SharedBreaker
 from chalicelib.services.start_due import StartDue
 
 logger = logging.getLogger(__name__)
@@ -36,6 +38,7 @@ class DispatchDue:
     segments: SegmentRepository
     messages: MessageRepository
     tickets: TicketQueue
+    breaker: SharedBreaker
     clock: Clock
     queued_grace: timedelta
     due_shards: int
@@ -46,7 +49,8 @@ class DispatchDue:
         segments = self._segments()
         deferred = self._messages(Status.DEFERRED, PUT_OFF_GRACE, stop_at)
         # While tickets wait, a queued row is late because the queue is long, and one more ticket makes it longer.
-        nearly_empty = self.tickets.backlog() <= NEARLY_EMPTY_TICKETS
+        # While requests are held back, tickets go round with a delay.
+        nearly_empty = self.tickets.backlog(delayed=self.breaker.hold() is not None) <= NEARLY_EMPTY_TICKETS
         queued = self._messages(Status.QUEUED, self.queued_grace, stop_at) if nearly_empty else 0
         running = self._finish_started(stop_at)
         logger.info(
@@ -92,7 +96,8 @@ class DispatchDue:
             mailing = self.cached_mailings.get(mailing_id)
             if mailing is None:
                 logger.error("due rows of no mailing", extra={"mailing_id": mailing_id, "message_ids": ids})
-            else:
+            elif self.breaker.hold() is None or not is_sent_at(mailing, self.clock()):
+                # While requests are held back, the tickets there are go round: more of them would not end it sooner.
                 self.tickets.send_messages(mailing, [(ticket, timedelta()) for ticket in deal_out(ids)])
 
     def _finish_started(self, stop_at: datetime) -> int:

@@ -7,6 +7,7 @@ from chalicelib.domain.explain import Explanation, explain
 from chalicelib.domain.message import Message
 from chalicelib.ports import ClientRepository, Clock, MailingRepository, MessageRepository
 from chalicelib.services.existing import existing_message
+from chalicelib.services.shared_breaker import SharedBreaker
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class ExplainMessage:
     clients: ClientRepository
     clock: Clock
     policy: Policy
+    breaker: SharedBreaker
 
     def __call__(self, message_id: int) -> tuple[Message, Explanation]:
         """Read a message and explain it.
@@ -28,4 +30,4 @@ class ExplainMessage:
         message = existing_message(self.messages, message_id)
         mailing = self.mailings.get(message.mailing_id)
         client = self.clients.get(message.client_id)
-        return message, explain(message, mailing, client, self.clock(), self.policy)
+        return message, explain(message, mailing, client, self.clock(), self.policy, self.breaker.current())

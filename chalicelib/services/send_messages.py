@@ -9,7 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from chalicelib.domain.breaker import Hold
 from chalicelib.domain.client import Client
+from chalicelib.domain.delivery import is_sent_at
 from chalicelib.domain.message import Message, Outcome
 from chalicelib.domain.tickets import MessagesTicket, deal_out, delays
 from chalicelib.errors import TransientError
@@ -21,8 +23,8 @@ logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=30)
 FLUSH_AFTER = timedelta(seconds=1)
-TICKETS_PER_LEASE = 4
 FULL = 96  # outcomes of four tickets
+NO_SHARE = (1.0, 3.0)  # seconds, for tickets of a run that may make no request
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,24 +84,64 @@ class _Run:
         self._failed: set[int] = set()
 
     def run(self) -> set[int]:
-        while self._waiting or self._flying:
-            while self._waiting and self._has_room():
-                if self._service.clock() >= self._begin_until:
-                    self._hand_on()
-                else:
-                    self._begin([self._waiting.popleft() for _ in range(min(TICKETS_PER_LEASE, len(self._waiting)))])
-            if self._flying:
+        gate = self._service.deliver.gate
+        with gate.run(self._stop_at) as may_request:
+            if not may_request:
+                self._hand_on(timedelta(seconds=gate.uniform(*NO_SHARE)))
+            while self._waiting or self._flying:
+                self._begin_some()
+                if self._flying:
+                    self._collect()
+            self._flush()
+            while self._to_record:
                 self._collect()
-        self._flush()
-        while self._to_record:
-            self._collect()
         self._give_back()
         self._finish()
         return self._failed
 
-    def _has_room(self) -> bool:
+    def _begin_some(self) -> None:
         """Keep every thread busy while the next rows are leased, and lease no more than that."""
-        return self._flying < self._service.threads + FULL
+        gate = self._service.deliver.gate
+        while self._waiting:
+            at_once = gate.rows_at_once(FULL)
+            if self._flying >= (at_once if at_once < FULL else self._service.threads + FULL):
+                return
+            if self._service.clock() >= self._begin_until:
+                self._hand_on()
+            elif hold := gate.hold():
+                self._put_back(hold)
+            else:
+                self._begin(self._next_tickets(at_once))
+
+    def _next_tickets(self, rows: int) -> list[tuple[int, MessagesTicket]]:
+        """Take tickets for so many rows; what is too many of a ticket waits on."""
+        taken = []
+        while self._waiting and rows > 0:
+            position, ticket = self._waiting.popleft()
+            if len(ticket.message_ids) > rows:
+                head, tail = ticket.parted(rows)
+                self._waiting.appendleft((position, tail))
+                ticket = head
+            rows -= len(ticket.message_ids)
+            taken.append((position, ticket))
+        return taken
+
+    def _put_back(self, hold: Hold) -> None:
+        """Have the tickets come again when the provider may be back.
+
+        Their rows are not touched: a large mailing would cost a write per row and probe. Where the mailing is not to
+        be sent at all, they are: the provider has no say in that.
+        """
+        now = self._service.clock()
+        held = []
+        while self._waiting:
+            position, ticket = self._waiting.popleft()
+            mailing = self._service.deliver.mailings.get(ticket.mailing_id)
+            if mailing is not None and is_sent_at(mailing, now):
+                held.append((position, ticket, max(min(hold.until, mailing.end_at) - now, timedelta())))
+            else:
+                self._begin([(position, ticket)])
+        self._send_again(held)
 
     def _begin(self, tickets: Sequence[tuple[int, MessagesTicket]]) -> None:
         service = self._service
@@ -199,15 +241,21 @@ class _Run:
                 logger.exception("rows could not be given back", extra={"mailing_id": mailing_id})
                 self._failed.update(result.position for result in results)
 
-    def _hand_on(self) -> None:
+    def _hand_on(self, delay: timedelta = timedelta()) -> None:
         """Send the tickets that were not begun again, so that they do not count as failures."""
-        while self._waiting:
-            position, ticket = self._waiting.popleft()
+        self._send_again([(position, ticket, delay) for position, ticket in self._waiting])
+        self._waiting.clear()
+
+    def _send_again(self, tickets: Iterable[tuple[int, MessagesTicket, timedelta]]) -> None:
+        by_mailing = defaultdict(list)
+        for position, ticket, delay in tickets:
+            by_mailing[ticket.mailing_id].append((position, ticket.message_ids, delay))
+        for mailing_id, group in by_mailing.items():
             try:
-                self._queue(ticket.mailing_id, [(ticket.message_ids, timedelta())])
+                self._queue(mailing_id, [(ids, delay) for _, ids, delay in group])
             except Exception:
-                logger.exception("ticket could not be handed on", extra={"mailing_id": ticket.mailing_id})
-                self._failed.add(position)
+                logger.exception("tickets could not be handed on", extra={"mailing_id": mailing_id})
+                self._failed.update(position for position, _, _ in group)
 
     def _queue(self, mailing_id: str, tickets: Sequence[tuple[Sequence[int], timedelta]]) -> None:
         mailing = self._service.deliver.mailings.get(mailing_id)

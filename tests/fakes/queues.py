@@ -64,8 +64,8 @@ class FakeTicketQueue:
     def dead_letter(self, body: str, cause: str) -> None:
         self.dead.append((body, cause))
 
-    def backlog(self) -> int:
-        return sum(queued.visible_at <= self._clock() for queued in self.messages)
+    def backlog(self, *, delayed: bool = False) -> int:
+        return sum(delayed or queued.visible_at <= self._clock() for queued in self.messages)
 
     def deliver_messages(self, at_most: int | None = None) -> list[MessagesTicket]:
         """Take visible tickets out, oldest first."""

@@ -58,6 +58,7 @@ def test_a_queued_message_waits_for_a_sender(api: Gateway, running: Mailing, row
             "not_before": None,
             "leased_until": None,
             "looked_at_by": answer.json["message"]["due_at"],
+            "provider_down_since": None,
         },
     }
     assert CLIENT.phone[:7] not in answer.text

@@ -9,6 +9,8 @@ from tests.gateway import Gateway
 
 NONE = {"queued": 0, "deferred": 0, "sent": 0, "failed": 0, "expired": 0, "cancelled": 0, "total": 0}
 
+CLOSED = {"state": "closed", "cause": None, "since": None, "next_probe_at": None, "slowed_until": None}
+
 
 def plan(built: Application, number: int, rows: int) -> str:
     """Store a mailing with so many queued messages."""
@@ -19,7 +21,7 @@ def plan(built: Application, number: int, rows: int) -> str:
 
 
 def test_without_mailings_everything_is_nought(api: Gateway) -> None:
-    assert api("GET", "/stats").json == {"totals": NONE, "mailings": [], "next": None}
+    assert api("GET", "/stats").json == {"totals": NONE, "mailings": [], "next": None, "provider": CLOSED}
 
 
 def test_totals_are_over_all_mailings_whatever_the_page(api: Gateway, built: Application) -> None:
@@ -82,6 +84,7 @@ def test_the_statistics_of_a_mailing(api: Gateway, built: Application) -> None:
         "errors": shown.json["errors"],
         "planning": {"segments": 0, "done": 0, "started_at": None, "planned_at": None, "late_seconds": None},
         "sweep": None,
+        "provider": CLOSED,
     }
     assert sorted(error["error"] for error in shown.json["errors"]) == ["http_422", "timeout"]
     assert [error["count"] for error in shown.json["errors"]] == [1, 1]

@@ -16,6 +16,7 @@ KEYS = {
     "SegmentsTable": ["mailing_id", "segment"],
     "MessagesTable": ["id"],
     "StatsTable": ["mailing_id", "counter"],
+    "ControlTable": ["name"],
 }
 
 
@@ -134,6 +135,7 @@ def test_alarms_watch_dead_letters_age_errors_and_the_token(template: Part, queu
         *(("ApproximateNumberOfMessagesVisible", name) for name in queues if name.endswith("Dlq")),
         *(("ApproximateAgeOfOldestMessage", name) for name in queues if not name.endswith("Dlq")),
         ("Errors", "Sender"),
+        ("BreakerOpened", "vestnik"),
         ("ProviderTokenRefused", "vestnik"),
     }
     assert all(alarm["AlarmActions"]["Fn::If"][0] == "AlarmTopicGiven" for alarm in alarms)

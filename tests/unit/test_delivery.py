@@ -274,10 +274,9 @@ def test_open_rows_follow_a_pause_until_the_end(row: Message) -> None:
     assert followed(OF_PAUSE, PAUSED) is None
 
 
-@pytest.mark.parametrize("row", BACK_OFF)
-def test_what_backs_off_follows_a_pause_when_its_time_comes(row: Message) -> None:
-    assert followed(row, PAUSED) is None
-    after = followed(row, PAUSED, now=NOW + 10 * MINUTE)
+def test_what_waits_for_a_retry_follows_a_pause_when_its_time_comes() -> None:
+    assert followed(OF_RETRY, PAUSED) is None
+    after = followed(OF_RETRY, PAUSED, now=NOW + 10 * MINUTE)
     assert after is not None
     assert (after.reason, after.not_before) == (Reason.PAUSED, PAUSED.end_at)
 
@@ -304,10 +303,17 @@ def test_what_waits_for_neither_goes_its_way(row: Message) -> None:
     assert followed(row, RUNNING) is None
 
 
-@pytest.mark.parametrize("row", BACK_OFF)
-def test_what_backs_off_is_not_asked_about_the_window_before_its_time(row: Message) -> None:
-    assert followed(row, WINDOWED) is None
-    after = followed(row, WINDOWED, now=NOW + 10 * MINUTE)
+@pytest.mark.parametrize("row", [OF_OUTAGE, OF_RATE])
+def test_what_waits_for_the_provider_follows_a_pause_and_a_window_at_once(row: Message) -> None:
+    paused, windowed = followed(row, PAUSED), followed(row, WINDOWED)
+    assert paused is not None
+    assert windowed is not None
+    assert (paused.reason, windowed.reason) == (Reason.PAUSED, Reason.WINDOW)
+
+
+def test_what_waits_for_a_retry_is_not_asked_about_the_window_before_its_time() -> None:
+    assert followed(OF_RETRY, WINDOWED) is None
+    after = followed(OF_RETRY, WINDOWED, now=NOW + 10 * MINUTE)
     assert after is not None
     assert (after.reason, after.not_before) == (Reason.WINDOW, AT_TEN.until)
 

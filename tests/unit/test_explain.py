@@ -272,23 +272,15 @@ AHEAD: list[Case] = [
         RUNNING.end_at,
     ),
     (
-        "outage",
+        "after an outage",
         deferred(Reason.OUTAGE, NOW + MINUTE, last_error="http_401"),
         RUNNING,
         CLIENT,
-        "The provider cannot be used (http_401), which counts as no attempt: tried again at 2026-11-23 06:01:00 UTC.",
-        Next.WAIT,
-        NOW + MINUTE,
+        OPEN_NOW,
+        Next.SEND,
+        None,
     ),
-    (
-        "rate",
-        deferred(Reason.RATE, NOW + MINUTE),
-        RUNNING,
-        CLIENT,
-        "The provider takes no more at a time: tried again at 2026-11-23 06:01:00 UTC.",
-        Next.WAIT,
-        NOW + MINUTE,
-    ),
+    ("after a 429", deferred(Reason.RATE, NOW + MINUTE), RUNNING, CLIENT, OPEN_NOW, Next.SEND, None),
     ("paused", deferred(Reason.PAUSED, RUNNING.end_at), PAUSED, CLIENT, PAUSE, Next.WAIT, None),
     ("paused, not swept", QUEUED, PAUSED, CLIENT, PAUSE, Next.WAIT, None),
     (
@@ -450,6 +442,7 @@ def test_facts_of_a_message_that_waits_for_its_window() -> None:
         "not_before": NOON_UTC,
         "leased_until": None,
         "looked_at_by": NOON_UTC,
+        "provider_down_since": None,
     }
     assert f"{facts(row)['local_time']:%H:%M}" == "09:00"
 

@@ -11,7 +11,7 @@ from tests.fakes.clients import FakeClientRepository
 from tests.fakes.clock import FakeClock
 from tests.fakes.mailings import FakeMailingRepository
 from tests.fakes.messages import FakeMessageRepository
-from tests.world import POLICY
+from tests.world import POLICY, World
 
 ROW = message()
 RUNNING = mailing(status=MailingStatus.RUNNING)
@@ -19,7 +19,8 @@ RUNNING = mailing(status=MailingStatus.RUNNING)
 
 def explaining(clock: FakeClock, clients: FakeClientRepository, *mailings: FakeMailingRepository) -> ExplainMessage:
     (of_mailings,) = mailings or (FakeMailingRepository(RUNNING),)
-    return ExplainMessage(FakeMessageRepository(ROW), of_mailings, clients, clock, POLICY)
+    breaker = World(clock=clock).shared_breaker()
+    return ExplainMessage(FakeMessageRepository(ROW), of_mailings, clients, clock, POLICY, breaker)
 
 
 def test_a_message_is_explained_by_its_mailing_and_client_as_they_are_at_this_moment() -> None:
