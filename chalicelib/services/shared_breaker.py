@@ -81,13 +81,10 @@ class SharedBreaker:
 
     def learn(self, began_under: Breaker, began_at: datetime, answer: Answer | None) -> None:
         """Take an answer into account; None: the request that was asked for was not made."""
-        is_probe = began_under.state is BreakerState.HALF_OPEN
-        if not is_probe and answer is None:
-            return
         with self._lock:
-            if is_probe:
+            if began_under.state is BreakerState.HALF_OPEN:
                 self._end_probe(began_under, answer)
-            elif answer:
+            elif answer is not None:
                 self._note(began_at, answer)
             if answer and (slower := slowed(self._breaker, answer, self._clock())):
                 self._change(slower)
@@ -137,14 +134,10 @@ class SharedBreaker:
             logger.info("breaker changed", extra=facts | {"state": after.state.value})
 
     def _current(self, max_age: timedelta) -> Breaker:
-        if self._is_older_than(max_age):
-            with self._lock:
-                if self._is_older_than(max_age):
-                    self._read()
-        return self._breaker
-
-    def _is_older_than(self, max_age: timedelta) -> bool:
-        return self._read_at is None or self._clock() - self._read_at >= max_age
+        with self._lock:
+            if self._read_at is None or self._clock() - self._read_at >= max_age:
+                self._read()
+            return self._breaker
 
     def _read(self) -> None:
         self._read_at = self._clock()

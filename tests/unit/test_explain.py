@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.domain.breaker import Breaker, Cause, opened
 from chalicelib.domain.client import Client
 from chalicelib.domain.delivery import End, Leave, PutOff, Send, decide
 from chalicelib.domain.explain import Explanation, Next, explain
@@ -15,8 +16,9 @@ from chalicelib.domain.local_window import LocalWindow
 from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.message import OPEN, Message, Reason, Status, put_off
 from tests.builders import NOW, client, mailing, message
-from tests.world import POLICY
+from tests.world import BREAKER_POLICY, POLICY
 
+SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 TEXT = "a text that nobody else reads"
@@ -411,6 +413,57 @@ def test_a_message_is_explained(
     explained = explain(row, of_mailing, to, NOW, POLICY)
     assert explained.text == text
     assert (explained.next, explained.next_at) == (next_, next_at)
+
+
+DOWN = opened(Breaker(), Cause.OUTAGE, NOW - MINUTE, BREAKER_POLICY)
+DOWN = replace(DOWN, probe_at=NOW + 8 * SECOND)
+SLOWED = Breaker(slowed_until=NOW + MINUTE)
+SINCE, PROBE = "2026-11-23 05:59:00 UTC", "2026-11-23 06:00:08 UTC"
+SOON = "2026-11-23 06:00:05 UTC"
+DOWN_TEXT = f"The provider is down since {SINCE}, which counts as no attempt: tried again at {PROBE}."
+
+
+@pytest.mark.parametrize(
+    ("row", "of_mailing", "breaker", "text", "next_", "next_at"),
+    [
+        (QUEUED, RUNNING, DOWN, DOWN_TEXT, Next.WAIT, NOW + 8 * SECOND),
+        (deferred(Reason.OUTAGE, NOW + MINUTE), RUNNING, DOWN, DOWN_TEXT, Next.WAIT, NOW + 8 * SECOND),
+        (
+            QUEUED,
+            RUNNING,
+            replace(DOWN, cause=Cause.TOKEN),
+            f"The provider refuses our token since {SINCE}, which counts as no attempt: tried again at {PROBE}.",
+            Next.WAIT,
+            NOW + 8 * SECOND,
+        ),
+        (
+            deferred(Reason.RATE, NOW + MINUTE),
+            RUNNING,
+            SLOWED,
+            "The provider asked for a pause: no request before 2026-11-23 06:01:00 UTC.",
+            Next.WAIT,
+            NOW + MINUTE,
+        ),
+        (
+            QUEUED,
+            of(end_at=NOW + 5 * SECOND),
+            DOWN,
+            DOWN_TEXT.replace(PROBE, SOON) + f" {LATE.replace(END_AT, SOON)}end_at is changed.",
+            Next.EXPIRE,
+            NOW + 5 * SECOND,
+        ),
+        (QUEUED, of(window=NOON), DOWN, UNTIL_NOON, Next.WAIT, NOON_UTC),
+        (QUEUED, PAUSED, DOWN, PAUSE, Next.WAIT, None),
+        (QUEUED, RUNNING, replace(DOWN, probe_at=NOW), OPEN_NOW, Next.SEND, None),
+    ],
+)
+def test_a_message_that_the_provider_keeps_waiting_is_explained(
+    row: Message, of_mailing: Mailing, breaker: Breaker, text: str, next_: Next, next_at: datetime | None
+) -> None:
+    explained = explain(row, of_mailing, CLIENT, NOW, POLICY, breaker)
+    assert explained.text == text
+    assert (explained.next, explained.next_at) == (next_, next_at)
+    assert explained.facts.provider_down_since == breaker.since
 
 
 def test_every_status_and_reason_is_in_the_table() -> None:

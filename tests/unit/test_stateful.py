@@ -21,6 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from chalicelib.domain.answer import Answer, AnswerKind
 from chalicelib.domain.audience import AudienceFilter
 from chalicelib.domain.backoff import Backoff
+from chalicelib.domain.breaker import BreakerState
 from chalicelib.domain.client import Client
 from chalicelib.domain.local_window import LocalWindow, is_open, next_opening
 from chalicelib.domain.mailing import STARTED, STOPPED, Mailing, MailingStatus, OnUncertain
@@ -36,7 +37,7 @@ from tests.fakes.mailings import FakeMailingRepository
 from tests.fakes.provider import ACCEPTED, BUSY, REFUSED, TIMEOUT, FakeProvider, Request
 from tests.fakes.queues import FakeTicketQueue, Queued, QueuedSegment
 from tests.fakes.watched import Killed, Moment
-from tests.world import POLICY, QUEUE_WRITES, RUN_TIME, SEGMENT_WRITES, World
+from tests.world import BREAKER_POLICY, POLICY, QUEUE_WRITES, RUN_TIME, SEGMENT_WRITES, World
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -193,6 +194,7 @@ class Mailings(RuleBasedStateMachine):
             policy=replace(POLICY, backoff=Backoff(2, 60), max_attempts=3),
             plan_segments=2,
             express_max_clients=2,
+            breaker_policy=replace(BREAKER_POLICY, failures=2),
         )
         self.world.tickets = SmallTickets(clock)
         self.caches = [self.world.cached() for _ in range(PROCESSES)]
@@ -447,6 +449,7 @@ class Mailings(RuleBasedStateMachine):
             "nobody holds the row for so long": row.lease_until is None
             or row.lease_until <= now + request.timeout_seconds * SECOND,
             "it was accepted, and recorded": request.id in self.accepted - self.lost,
+            "the provider is down, and this is no probe": self.world.control_items.stored.state is BreakerState.OPEN,
             "neither the mailing nor the client was such lately": not any(
                 may_be_asked(request, mailing, client_, now) for mailing in mailings for client_ in clients
             ),
