@@ -13,6 +13,7 @@ from chalicelib import observability
 from chalicelib.adapters import tables
 from chalicelib.adapters.client_repository import DynamoClientRepository
 from chalicelib.adapters.counter_repository import DynamoCounterRepository
+from chalicelib.adapters.dead_letter_queues import SqsDeadLetters
 from chalicelib.adapters.dynamodb import DynamoDB
 from chalicelib.adapters.mailing_repository import DynamoMailingRepository
 from chalicelib.adapters.message_lists import DynamoMessageLists
@@ -24,6 +25,7 @@ from chalicelib.adapters.secrets import Secrets, Token
 from chalicelib.adapters.segment_repository import DynamoSegmentRepository
 from chalicelib.config import Settings
 from chalicelib.domain.backoff import Backoff
+from chalicelib.domain.dead_letter import DeadQueue
 from chalicelib.domain.delivery import Policy
 from chalicelib.services.cached_mailings import CachedMailings
 from chalicelib.services.control_mailings import ControlMailings
@@ -31,6 +33,7 @@ from chalicelib.services.deliver_message import DeliverMessage
 from chalicelib.services.dispatch_due import DispatchDue
 from chalicelib.services.explain_message import ExplainMessage
 from chalicelib.services.finish_mailing import FinishMailing
+from chalicelib.services.list_dead_letters import ListDeadLetters
 from chalicelib.services.look_again import LookAgain
 from chalicelib.services.manage_clients import ManageClients
 from chalicelib.services.manage_mailings import ManageMailings
@@ -39,6 +42,7 @@ from chalicelib.services.plan_mailing import PlanMailing
 from chalicelib.services.plan_segment import PlanSegment
 from chalicelib.services.read_messages import ReadMessages
 from chalicelib.services.read_statistics import ReadStatistics
+from chalicelib.services.redrive_dead_letters import RedriveDeadLetters
 from chalicelib.services.send_messages import SendMessages
 from chalicelib.services.start_due import StartDue
 from chalicelib.services.sweep_messages import SweepMessages
@@ -126,6 +130,23 @@ class Application:
         return SqsTicketQueue(boto3.client("sqs", config=AWS), urls)
 
     @cached_property
+    def dead_letters(self) -> SqsDeadLetters:
+        """The dead-letter queues."""
+        names = self.settings
+        urls = {
+            DeadQueue.PLAN: names.plan_dlq_url,
+            DeadQueue.SEND: names.send_dlq_url,
+            DeadQueue.EXPRESS: names.express_dlq_url,
+            DeadQueue.SCHEDULE: names.scheduler_dlq_url,
+        }
+        sources = {
+            DeadQueue.PLAN: names.plan_queue_url,
+            DeadQueue.SEND: names.send_queue_url,
+            DeadQueue.EXPRESS: names.express_queue_url,
+        }
+        return SqsDeadLetters(boto3.client("sqs", config=AWS), urls, sources)
+
+    @cached_property
     def scheduler(self) -> EventBridgeScheduler:
         """What starts mailings."""
         target = ScheduleTarget(
@@ -192,6 +213,16 @@ class Application:
     def read_statistics(self) -> ReadStatistics:
         """How mailings fare."""
         return ReadStatistics(self.mailings, self.counters, self.segments)
+
+    @cached_property
+    def list_dead_letters(self) -> ListDeadLetters:
+        """Says what lies in the dead-letter queues."""
+        return ListDeadLetters(self.dead_letters, utc_now)
+
+    @cached_property
+    def redrive_dead_letters(self) -> RedriveDeadLetters:
+        """Puts dead letters back."""
+        return RedriveDeadLetters(self.dead_letters, self.cached_mailings, self.tickets, self.scheduler, utc_now)
 
     @cached_property
     def cached_mailings(self) -> CachedMailings:

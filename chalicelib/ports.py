@@ -9,6 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from chalicelib.domain.answer import Answer
 from chalicelib.domain.audience import Member
 from chalicelib.domain.client import Client
+from chalicelib.domain.dead_letter import DeadLetter, DeadQueue
 from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.message import Message, Outcome, Status
 from chalicelib.domain.segment import Segment
@@ -211,6 +212,30 @@ class TicketQueue(Protocol):
 
     def backlog(self) -> int:
         """Count the tickets of messages that wait, approximately."""
+        ...
+
+
+class DeadLetters(Protocol):
+    """The dead-letter queues. Everything raises `TransientError` when they do not answer."""
+
+    def receive(self, queue: DeadQueue, hidden_for: timedelta) -> Sequence[DeadLetter]:
+        """Receive some letters and hide them from everybody else for a while; none: there are no more to see."""
+        ...
+
+    def give_back(self, letters: Sequence[DeadLetter]) -> None:
+        """Show letters again at once."""
+        ...
+
+    def put_back(self, letter: DeadLetter) -> None:
+        """Send the body of a ticket, as it is, to the queue that its dead-letter queue belongs to."""
+        ...
+
+    def delete(self, letter: DeadLetter) -> None:
+        """Delete a letter that was received."""
+        ...
+
+    def waiting(self, queue: DeadQueue) -> int:
+        """Count the letters that are not hidden, approximately."""
         ...
 
 
