@@ -15,6 +15,7 @@ from chalicelib.adapters import tables
 from chalicelib.adapters.client_repository import DynamoClientRepository
 from chalicelib.adapters.control_repository import DynamoControlRepository
 from chalicelib.adapters.counter_repository import DynamoCounterRepository
+from chalicelib.adapters.dead_letter_queues import SqsDeadLetters
 from chalicelib.adapters.dynamodb import DynamoDB
 from chalicelib.adapters.mailing_repository import DynamoMailingRepository
 from chalicelib.adapters.message_lists import DynamoMessageLists
@@ -27,6 +28,7 @@ from chalicelib.adapters.segment_repository import DynamoSegmentRepository
 from chalicelib.config import Settings
 from chalicelib.domain.backoff import Backoff
 from chalicelib.domain.breaker import BreakerPolicy
+from chalicelib.domain.dead_letter import DeadQueue
 from chalicelib.domain.delivery import Policy
 from chalicelib.services.cached_mailings import CachedMailings
 from chalicelib.services.control_mailings import ControlMailings
@@ -34,6 +36,7 @@ from chalicelib.services.deliver_message import DeliverMessage
 from chalicelib.services.dispatch_due import DispatchDue
 from chalicelib.services.explain_message import ExplainMessage
 from chalicelib.services.finish_mailing import FinishMailing
+from chalicelib.services.list_dead_letters import ListDeadLetters
 from chalicelib.services.look_again import LookAgain
 from chalicelib.services.manage_clients import ManageClients
 from chalicelib.services.manage_mailings import ManageMailings
@@ -44,6 +47,7 @@ from chalicelib.services.provider_gate import ProviderGate
 from chalicelib.services.provider_limits import InFlight, Pace
 from chalicelib.services.read_messages import ReadMessages
 from chalicelib.services.read_statistics import ReadStatistics
+from chalicelib.services.redrive_dead_letters import RedriveDeadLetters
 from chalicelib.services.send_messages import SendMessages
 from chalicelib.services.shared_breaker import SharedBreaker
 from chalicelib.services.start_due import StartDue
@@ -137,6 +141,23 @@ class Application:
         return SqsTicketQueue(boto3.client("sqs", config=AWS), urls)
 
     @cached_property
+    def dead_letters(self) -> SqsDeadLetters:
+        """The dead-letter queues."""
+        names = self.settings
+        urls = {
+            DeadQueue.PLAN: names.plan_dlq_url,
+            DeadQueue.SEND: names.send_dlq_url,
+            DeadQueue.EXPRESS: names.express_dlq_url,
+            DeadQueue.SCHEDULE: names.scheduler_dlq_url,
+        }
+        sources = {
+            DeadQueue.PLAN: names.plan_queue_url,
+            DeadQueue.SEND: names.send_queue_url,
+            DeadQueue.EXPRESS: names.express_queue_url,
+        }
+        return SqsDeadLetters(boto3.client("sqs", config=AWS), urls, sources)
+
+    @cached_property
     def scheduler(self) -> EventBridgeScheduler:
         """What starts mailings."""
         target = ScheduleTarget(
@@ -203,6 +224,16 @@ class Application:
     def read_statistics(self) -> ReadStatistics:
         """How mailings fare."""
         return ReadStatistics(self.mailings, self.counters, self.segments)
+
+    @cached_property
+    def list_dead_letters(self) -> ListDeadLetters:
+        """Says what lies in the dead-letter queues."""
+        return ListDeadLetters(self.dead_letters, utc_now)
+
+    @cached_property
+    def redrive_dead_letters(self) -> RedriveDeadLetters:
+        """Puts dead letters back."""
+        return RedriveDeadLetters(self.dead_letters, self.cached_mailings, self.tickets, self.scheduler, utc_now)
 
     @cached_property
     def cached_mailings(self) -> CachedMailings:

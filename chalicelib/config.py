@@ -63,10 +63,12 @@ class Settings(Tuning):
     send_queue_url: str = Field(min_length=1)
     send_dlq_url: str = Field(min_length=1)
     express_queue_url: str = Field(min_length=1)
+    express_dlq_url: str = Field(min_length=1)
     planner_arn: str = Field(min_length=1)
     schedule_group: str = Field(min_length=1)
     scheduler_role_arn: str = Field(min_length=1)
     scheduler_dlq_arn: str = Field(min_length=1)
+    scheduler_dlq_url: str = Field(min_length=1)
     api_token_secret: str = Field(min_length=1)
     provider_token_secret: str = Field(min_length=1)
 

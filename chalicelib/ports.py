@@ -10,6 +10,7 @@ from chalicelib.domain.answer import Answer
 from chalicelib.domain.audience import Member
 from chalicelib.domain.breaker import Breaker
 from chalicelib.domain.client import Client
+from chalicelib.domain.dead_letter import DeadLetter, DeadQueue
 from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.message import Message, Outcome, Status
 from chalicelib.domain.segment import Segment
@@ -242,6 +243,30 @@ class TicketQueue(Protocol):
 
     def backlog(self, *, delayed: bool = False) -> int:
         """Count the tickets of messages that wait, approximately; with those that wait for their delay, or without."""
+        ...
+
+
+class DeadLetters(Protocol):
+    """The dead-letter queues. Everything raises `TransientError` when they do not answer."""
+
+    def receive(self, queue: DeadQueue, hidden_for: timedelta) -> Sequence[DeadLetter]:
+        """Receive some letters and hide them from everybody else for a while; none: there are no more to see."""
+        ...
+
+    def give_back(self, letters: Sequence[DeadLetter]) -> None:
+        """Show letters again at once."""
+        ...
+
+    def put_back(self, letter: DeadLetter) -> None:
+        """Send the body of a ticket, as it is, to the queue that its dead-letter queue belongs to."""
+        ...
+
+    def delete(self, letter: DeadLetter) -> None:
+        """Delete a letter that was received."""
+        ...
+
+    def waiting(self, queue: DeadQueue) -> int:
+        """Count the letters that are not hidden, approximately."""
         ...
 
 

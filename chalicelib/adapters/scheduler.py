@@ -1,16 +1,12 @@
 """Starting mailings at their time with EventBridge Scheduler, or at once (port: `Scheduler`)."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from chalicelib.adapters.vendor_errors import translated
 from chalicelib.domain.mailing import Mailing
-from chalicelib.errors import TransientError
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -56,7 +52,7 @@ class EventBridgeScheduler:
                 "DeadLetterConfig": {"Arn": self._target.dead_letter_arn},
             },
         }
-        with _translated():
+        with translated():
             try:
                 self._scheduler.create_schedule(**schedule)
             except self._scheduler.exceptions.ConflictException:
@@ -64,7 +60,7 @@ class EventBridgeScheduler:
 
     def remove(self, mailing_id: str) -> None:
         """Take the schedule away, if there is one."""
-        with _translated():
+        with translated():
             try:
                 self._scheduler.delete_schedule(GroupName=self._target.group, Name=mailing_id)
             except self._scheduler.exceptions.ResourceNotFoundException:
@@ -72,7 +68,7 @@ class EventBridgeScheduler:
 
     def start_now(self, mailing_id: str) -> None:
         """Call the planner at once, without waiting for it."""
-        with _translated():
+        with translated():
             self._functions.invoke(
                 FunctionName=self._target.planner_arn, InvocationType="Event", Payload=_event(mailing_id).encode()
             )
@@ -84,11 +80,3 @@ def _event(mailing_id: str) -> str:
 
 def _round_up(moment: datetime) -> datetime:
     return (moment + timedelta(seconds=1, microseconds=-1)).astimezone(UTC).replace(microsecond=0)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (ClientError, BotoCoreError) as error:
-        raise TransientError(str(error)) from error

@@ -4,13 +4,14 @@ from chalice.app import Chalice
 
 from chalicelib.api.clients import clients
 from chalicelib.api.controls import controls
+from chalicelib.api.dead_letters import dead_letters
 from chalicelib.api.health import health
 from chalicelib.api.mailings import mailings
 from chalicelib.api.messages import messages
 from chalicelib.api.middleware import Middleware
 from chalicelib.api.stats import stats
 
-BLUEPRINTS = (health, clients, mailings, controls, messages, stats)
+BLUEPRINTS = (health, clients, mailings, controls, messages, stats, dead_letters)
 
 
 def register(app: Chalice) -> None:

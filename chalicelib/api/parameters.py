@@ -12,6 +12,7 @@ from pydantic import ValidationError as PydanticValidationError
 
 from chalicelib.api.problems import MAX_ERRORS, HttpError
 from chalicelib.api.schemas import NoBody, NoQuery, WireModel
+from chalicelib.domain.identity import ULID
 from chalicelib.errors import FieldError, NotFoundError, ValidationError
 
 Model = TypeVar("Model", bound=WireModel)
@@ -19,7 +20,6 @@ Model = TypeVar("Model", bound=WireModel)
 MAX_BODY_BYTES = 1_048_576
 _FIELD_SHOWN = 200
 _MESSAGE_IDS = 1 << 53
-_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _MESSAGE_ID = re.compile(r"[1-9][0-9]{0,15}")
 
 
@@ -47,6 +47,18 @@ def read_body(request: Request, model: type[Model]) -> Model:
     return _validated(model, parsed)
 
 
+def read_optional_body(request: Request, model: type[Model]) -> Model:
+    """Read a JSON object where there is a body; without one, each field has its default.
+
+    Raises:
+        HttpError, ValidationError: as `read_body` does.
+    """
+    if request.raw_body:
+        return read_body(request, model)
+    read_query(request, NoQuery)
+    return model()
+
+
 def read_nothing(request: Request) -> None:
     """See that nothing is told beside the address: no query parameters, no body or one without fields.
 
@@ -54,9 +66,7 @@ def read_nothing(request: Request) -> None:
         HttpError: as `read_body` does.
         ValidationError: there are parameters or fields.
     """
-    read_query(request, NoQuery)
-    if request.raw_body:
-        read_body(request, NoBody)
+    read_optional_body(request, NoBody)
 
 
 def read_query(request: Request, model: type[Model]) -> Model:
@@ -74,7 +84,7 @@ def read_query(request: Request, model: type[Model]) -> Model:
 
 def could_be_id(text: str) -> bool:
     """Tell whether a part of a path has the shape of some id."""
-    return bool(_ULID.fullmatch(text) or _MESSAGE_ID.fullmatch(text))
+    return bool(ULID.fullmatch(text) or _MESSAGE_ID.fullmatch(text))
 
 
 def read_id(text: str, what: str) -> str:
@@ -84,7 +94,7 @@ def read_id(text: str, what: str) -> str:
         NotFoundError: nothing has such an id.
     """
     id_ = unquote(text)
-    if not _ULID.fullmatch(id_):
+    if not ULID.fullmatch(id_):
         raise NotFoundError(f"there is no such {what}")
     return id_
 
@@ -106,7 +116,7 @@ def known_ids(path_parameters: Mapping[str, str]) -> Mapping[str, str]:
     return {
         name: value
         for name, value in path_parameters.items()
-        if name.endswith("_id") and (_ULID.fullmatch(value) or (name == "message_id" and _MESSAGE_ID.fullmatch(value)))
+        if name.endswith("_id") and (ULID.fullmatch(value) or (name == "message_id" and _MESSAGE_ID.fullmatch(value)))
     }
 
 

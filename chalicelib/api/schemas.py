@@ -106,12 +106,17 @@ class NoBody(WireModel):
     """A body without fields, where there is one."""
 
 
-class PageQuery(WireModel):
-    """Which page of a list."""
+class LimitQuery(WireModel):
+    """How many items of a list."""
 
     limit: Annotated[int, BeforeValidator(_read_limit)] = Field(
         default=DEFAULT_LIMIT, description=f"items at most, 1 to {MAX_LIMIT}"
     )
+
+
+class PageQuery(LimitQuery):
+    """Which page of a list."""
+
     cursor: Annotated[str, Field(min_length=1, max_length=2048)] | None = Field(
         default=None, description="`next` of the page before"
     )

@@ -1,5 +1,6 @@
 """Tickets: what lies in queues. They carry ids only and are hints to look at rows."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Annotated, Literal, TypeVar
@@ -11,6 +12,8 @@ from chalicelib.domain.message import MAX_TICKET_DELAY, Message
 from chalicelib.errors import PermanentError
 
 IDS_PER_TICKET = 24  # four of them fill a transaction
+_ISSUES_NAMED = 5
+_NAME = re.compile(r"[a-z_]{1,32}")
 
 MessageId = Annotated[int, Field(gt=0, lt=2**53)]
 Id = Annotated[str, Field(min_length=1, max_length=64)]
@@ -42,20 +45,36 @@ class SegmentTicket(Ticket):
     segment: Id
 
 
-AnyTicket = TypeVar("AnyTicket", bound=Ticket)
+class StartEvent(BaseModel):
+    """Start this mailing: what the planner is called with."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    mailing_id: Id
+
+
+AnyTicket = TypeVar("AnyTicket", bound=BaseModel)
 
 
 def read(shape: type[AnyTicket], body: str) -> AnyTicket:
     """Read a ticket.
 
     Raises:
-        PermanentError: it is no JSON, of an unknown version, or has other fields; says which.
+        PermanentError: it is no JSON, of an unknown version, or has other fields; says which. Logs and the API show
+            this: it repeats nothing of the body but names of fields that look like names.
     """
     try:
         return shape.model_validate_json(body)
     except PydanticValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, issue['loc'])) or 'ticket'}: {issue['msg']}" for issue in error.errors())
-        raise PermanentError(f"unreadable ticket: {wrong}") from error
+        issues = error.errors(include_url=False, include_input=False, include_context=False)
+        named = [f"{_path(issue['loc'])}: {issue['msg']}" for issue in issues[:_ISSUES_NAMED]]
+        more = [f"and {len(issues) - _ISSUES_NAMED} more"] if len(issues) > _ISSUES_NAMED else []
+        raise PermanentError(f"unreadable ticket: {'; '.join(named + more)}") from error
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    parts = [str(part) if isinstance(part, int) or _NAME.fullmatch(part) else "(unknown field)" for part in location]
+    return ".".join(parts) or "ticket"
 
 
 def deal_out(ids: Sequence[int]) -> list[Sequence[int]]:

@@ -43,9 +43,10 @@ def stack(start_stack: StartStack) -> RunningStack:
 def _allow_in_other_words(stack: RunningStack) -> None:
     """Allow what the roles allow in the words by which the emulator asks for it.
 
-    It looks for every schedule in the group `default`. It asks for sqs:SendMessageBatch, and for
-    dynamodb:BatchExecuteStatement on no table in particular, where AWS asks for sqs:SendMessage and
-    dynamodb:PartiQLUpdate: of PartiQL it is seen who may use it, not on what.
+    It looks for every schedule in the group `default`. It asks for sqs:SendMessageBatch and
+    sqs:ChangeMessageVisibilityBatch, and for dynamodb:BatchExecuteStatement on no table in particular, where AWS asks
+    for sqs:SendMessage, sqs:ChangeMessageVisibility and dynamodb:PartiQLUpdate: of PartiQL it is seen who may use it,
+    not on what.
     """
     iam = stack.client("iam")
     for role in (role["RoleName"] for role in iam.list_roles()["Roles"]):
@@ -54,6 +55,8 @@ def _allow_in_other_words(stack: RunningStack) -> None:
             for statement in list(document["Statement"]):
                 if "sqs:SendMessage" in statement["Action"]:
                     statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
+                if "sqs:ChangeMessageVisibility" in statement["Action"]:
+                    statement["Action"].append("sqs:ChangeMessageVisibilityBatch")
                 if "dynamodb:PartiQLUpdate" in statement["Action"]:
                     batch = {"Effect": "Allow", "Action": "dynamodb:BatchExecuteStatement", "Resource": "*"}
                     document["Statement"].append(batch)

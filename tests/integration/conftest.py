@@ -25,10 +25,12 @@ SETTINGS = {
         "SEND_QUEUE_URL",
         "SEND_DLQ_URL",
         "EXPRESS_QUEUE_URL",
+        "EXPRESS_DLQ_URL",
         "PLANNER_ARN",
         "SCHEDULE_GROUP",
         "SCHEDULER_ROLE_ARN",
         "SCHEDULER_DLQ_ARN",
+        "SCHEDULER_DLQ_URL",
         "PROVIDER_TOKEN_SECRET",
     )
 }

@@ -79,6 +79,8 @@ def test_there_is_nothing_at_other_addresses(api: Gateway, path: str) -> None:
         ("POST", "/stats", "GET"),
         ("GET", "/mailings/01K00000000000000000000001/start", "POST"),
         ("POST", "/messages/7/explain", "GET"),
+        ("POST", "/dead-letters", "GET"),
+        ("GET", "/dead-letters/redrive", "POST"),
     ],
 )
 def test_another_method_is_named_with_those_allowed(api: Gateway, method: str, path: str, allow: str) -> None:

@@ -83,6 +83,18 @@ def test_queue_consumers_may_consume(template: Part) -> None:
     assert consume <= resources_allowed(template, "SenderRole", "sqs:")
 
 
+def test_the_api_may_take_from_dead_letter_queues_and_from_no_others(template: Part) -> None:
+    taken = [
+        resource["Fn::GetAtt"][0]
+        for statement in statements(template, "ApiRole")
+        if "sqs:ReceiveMessage" in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+        if isinstance(resource, dict)
+    ]
+
+    assert sorted(taken) == ["ExpressDlq", "PlanDlq", "SchedulerDlq", "SendDlq"]
+
+
 def test_only_the_scheduler_role_may_be_passed_and_only_to_the_scheduler(template: Part) -> None:
     passing = [statement for statement in statements(template) if "iam:PassRole" in as_list(statement["Action"])]
 

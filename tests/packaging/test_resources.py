@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bundle import Bundle
+from chalicelib.domain.dead_letter import MAX_RECEIVES
 from tests.merged_template import Part, functions, maps_in, of_type, queue_sources
 
 FOUR_DAYS, FOURTEEN_DAYS = 345_600, 1_209_600
@@ -64,7 +65,7 @@ def test_every_queue_has_a_dead_letter_queue_of_its_own(queues: dict[str, Part])
         dead_letters = name.replace("Queue", "Dlq")
         assert queue["RedrivePolicy"] == {
             "deadLetterTargetArn": {"Fn::GetAtt": [dead_letters, "Arn"]},
-            "maxReceiveCount": 5,
+            "maxReceiveCount": MAX_RECEIVES,
         }
         assert queue["MessageRetentionPeriod"] == FOUR_DAYS
         (source,) = queues[dead_letters]["RedriveAllowPolicy"]["sourceQueueArns"]

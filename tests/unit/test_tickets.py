@@ -64,6 +64,20 @@ def test_a_ticket_that_cannot_be_read_says_why(body: str, field: str) -> None:
     assert f" {field}: " in str(raised.value)
 
 
+@pytest.mark.parametrize("name", ["79161234567", "Come at nine!", "\\u0000", "x" * 33])
+def test_of_an_unreadable_ticket_nothing_is_repeated_but_names_that_look_like_names(name: str) -> None:
+    with pytest.raises(PermanentError) as raised:
+        read(SegmentTicket, f'{{"v":1,"mailing_id":"m","segment":"plan#00","{name}":"secret"}}')
+    assert str(raised.value) == "unreadable ticket: (unknown field): Extra inputs are not permitted"
+
+
+def test_of_very_much_that_is_wrong_with_a_ticket_the_first_is_named() -> None:
+    with pytest.raises(PermanentError) as raised:
+        read(MessagesTicket, f'{{"v":1,"mailing_id":"m","message_ids":[{",".join(["0"] * 20)}]}}')
+    assert str(raised.value).count("message_ids") == 5
+    assert str(raised.value).endswith("; and 15 more")
+
+
 def test_all_that_is_wrong_with_a_ticket_is_named() -> None:
     with pytest.raises(PermanentError) as raised:
         read(SegmentTicket, '{"v":3,"mailing_id":""}')
