@@ -4,8 +4,8 @@ A false alarm would be worse than none, and a false repair worse than that. So a
 two looks in a row see the same: the same mailing, the same counters, and the same rows in the same versions. Then
 nothing was written between the looks, and counters that were read there belong to these rows. What else could deceive:
 
-- A row that was just planned may not be in the index yet: a mailing that is being planned is busy, and so is one that
-  misses rows within a minute of its planning. No other write moves a row in that index.
+- A row that was just planned may not be in the index yet: a mailing that is being planned is busy, and for rows that
+  are missing soon after planning the next look waits. No other write moves a row in that index.
 - A mailing that starts spreads its rows over more partitions than it had: it is read anew for each look.
 - Rows age out 60 days after the start, counters do not: after that nothing is compared.
 - Counters of errors and of minutes stand in no row: they are left out, as is whatever the rows do not know.
@@ -31,8 +31,8 @@ from chalicelib.ports import (
 from chalicelib.services.existing import existing_mailing
 
 LOOKS = 4
-PAUSE_SECONDS = 1.0  # between two looks: what is on its way has arrived by then
-INDEX_LAG = timedelta(minutes=1)  # far above what DynamoDB usually needs, which is below a second
+PAUSE = timedelta(seconds=1)  # between two looks: what is on its way has arrived by then
+INDEX_LAG = timedelta(seconds=15)  # far above what DynamoDB usually needs, which is below a second
 ROWS_PER_PAGE = 500
 PARALLEL_READS = 8  # below the ten connections that a boto3 client keeps
 
@@ -107,9 +107,7 @@ class CheckDrift:
             NotFoundError: there is no such mailing, or it was deleted.
         """
         before = None
-        for look in range(LOOKS):
-            if look:
-                self.sleep(PAUSE_SECONDS)
+        for _ in range(LOOKS):
             mailing = existing_mailing(self.mailings, mailing_id)
             if self.clock() >= mailing.rows_expire_at:
                 return DriftReport(mailing_id, Verdict.UNCHECKED, "its rows have aged out; nothing can be recounted")
@@ -119,9 +117,12 @@ class CheckDrift:
                 seen = self._look(mailing, stop_at)
             except _TimeIsUpError:
                 return DriftReport(mailing_id, Verdict.UNCHECKED, "the time was over before all rows were read")
-            if seen is not None and (not seen.drifts or seen == before):
-                return self._report(seen)
+            lag = self._index_lag(seen) if seen else timedelta()
+            if seen and (not seen.drifts or (seen == before and not lag)):
+                verdict = Verdict.DRIFT if seen.drifts else Verdict.RIGHT
+                return DriftReport(mailing_id, verdict, "", seen.compared, seen.counters.repairs)
             before = seen
+            self._pause(max(PAUSE, lag), stop_at)
         return DriftReport(mailing_id, Verdict.BUSY, "its rows and counters kept changing")
 
     def _look(self, mailing: Mailing, stop_at: datetime) -> _Sight | None:
@@ -144,10 +145,12 @@ class CheckDrift:
             if after is None:
                 return census
 
-    def _report(self, seen: _Sight) -> DriftReport:
+    def _index_lag(self, seen: _Sight) -> timedelta:
+        """Tell how much longer rows may be missing because the index does not show them yet."""
         planned_at = seen.mailing.planned_at or seen.mailing.updated_at
-        if missing_rows(seen.compared) > 0 and self.clock() < planned_at + INDEX_LAG:
-            detail = "it was planned less than a minute ago, and rows of it may still come to light"
-            return DriftReport(seen.mailing.id, Verdict.BUSY, detail)
-        verdict = Verdict.DRIFT if seen.drifts else Verdict.RIGHT
-        return DriftReport(seen.mailing.id, verdict, "", seen.compared, seen.counters.repairs)
+        left = planned_at + INDEX_LAG - self.clock()
+        return max(left, timedelta()) if missing_rows(seen.compared) > 0 else timedelta()
+
+    def _pause(self, time: timedelta, stop_at: datetime) -> None:
+        left = max(stop_at - self.clock(), timedelta())
+        self.sleep(min(time, left).total_seconds())

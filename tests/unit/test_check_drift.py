@@ -9,6 +9,7 @@ import pytest
 from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.message import Message, Outcome, Reason, Status, ended, message_id
 from chalicelib.errors import NotFoundError, TransientError
+from chalicelib.ports import Page
 from chalicelib.services import check_drift
 from chalicelib.services.check_drift import DriftReport, Verdict
 from chalicelib.services.repair_counters import Repair
@@ -238,32 +239,46 @@ def test_a_mailing_that_is_being_planned_is_busy(status: MailingStatus) -> None:
     assert checked(made, planning).verdict is Verdict.BUSY
 
 
-@pytest.mark.parametrize(
-    "cut_short",
-    [
-        {"planned_at": NOW - timedelta(seconds=50)},
-        {
-            "planned_at": None,
-            "status": MailingStatus.CANCELLED,
-            "updated_at": NOW - timedelta(seconds=50),
-        },
-    ],
+JUST_PLANNED = (
+    replace(FINISHED, planned_at=NOW - timedelta(seconds=5)),
+    replace(FINISHED, planned_at=None, status=MailingStatus.CANCELLED, updated_at=NOW - timedelta(seconds=5)),
 )
-def test_rows_that_the_index_does_not_show_yet_are_no_drift(cut_short: dict[str, object]) -> None:
-    made = world(of := replace(FINISHED, **cut_short))  # type: ignore[arg-type]
-    made.messages.counts[of.id]["queued"] += 99
-    report = checked(made, of)
-    assert report.verdict is Verdict.BUSY
-    assert "come to light" in report.detail
 
-    made.clock.advance(timedelta(seconds=20))
+
+@pytest.mark.parametrize("of", JUST_PLANNED)
+def test_rows_that_the_index_does_not_show_yet_are_waited_for(of: Mailing, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = world(of)
+    of_part = made.lists.of_part
+    monkeypatch.setattr(
+        made.lists,
+        "of_part",
+        lambda *page: of_part(*page) if made.clock() >= NOW + timedelta(seconds=9) else Page([]),
+    )
+    assert checked(made, of).verdict is Verdict.RIGHT
+    assert made.clock() == NOW + timedelta(seconds=10)
+
+
+@pytest.mark.parametrize("of", JUST_PLANNED)
+def test_rows_that_do_not_come_to_light_are_drift(of: Mailing) -> None:
+    made = world(of)
+    made.messages.counts[of.id]["queued"] += 99
     assert checked(made, of).differences == {"queued": 99}
+    assert made.clock() == NOW + timedelta(seconds=10)
+
+
+def test_time_that_is_over_before_rows_can_come_to_light_leaves_a_mailing_unchecked() -> None:
+    made = world(of := JUST_PLANNED[0])
+    made.messages.counts[of.id]["queued"] += 99
+    stop_at = NOW + timedelta(seconds=4)
+    assert made.check_drift()(of.id, stop_at).verdict is Verdict.UNCHECKED
+    assert made.clock() == stop_at
 
 
 def test_drift_that_no_row_can_mend_is_said_at_once() -> None:
     made = world(of := replace(FINISHED, planned_at=NOW))
     made.messages.counts[of.id].update({"sent": -1, "failed": 1})
     assert checked(made, of).differences == {"failed": 1, "sent": -1}
+    assert made.clock() < NOW + timedelta(seconds=3)
 
 
 def test_rows_that_have_aged_out_are_no_drift() -> None:
