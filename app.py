@@ -11,6 +11,7 @@ from chalice.app import Chalice, CloudWatchEvent, SQSEvent
 
 from chalicelib import api
 from chalicelib.bootstrap import application, utc_now
+from chalicelib.services.receive_check import receive_check
 from chalicelib.services.receive_tickets import receive_messages, receive_segments, receive_start
 
 if TYPE_CHECKING:
@@ -51,11 +52,22 @@ def dispatcher(event: CloudWatchEvent) -> None:
     application().dispatch_due(_stop_at(event))
 
 
+@app.lambda_function(name="drift_check")
+def drift_check(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Compare counters with rows: of what changed, by night; of one mailing, and set right, when asked to."""
+    built = application()
+    return receive_check(event, built.check_changed, built.repair_counters, _before_timeout(context))
+
+
 def _records(event: SQSEvent) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = event.to_dict()["Records"]
     return records
 
 
 def _stop_at(event: SQSEvent | CloudWatchEvent) -> datetime:
-    context = cast("LambdaContext", event.context)
-    return utc_now() + timedelta(milliseconds=context.get_remaining_time_in_millis()) - TIME_TO_STOP
+    return _before_timeout(event.context)
+
+
+def _before_timeout(context: object) -> datetime:
+    left = cast("LambdaContext", context).get_remaining_time_in_millis()
+    return utc_now() + timedelta(milliseconds=left) - TIME_TO_STOP

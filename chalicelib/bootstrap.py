@@ -31,6 +31,8 @@ from chalicelib.domain.breaker import BreakerPolicy
 from chalicelib.domain.dead_letter import DeadQueue
 from chalicelib.domain.delivery import Policy
 from chalicelib.services.cached_mailings import CachedMailings
+from chalicelib.services.check_changed import CheckChanged
+from chalicelib.services.check_drift import CheckDrift
 from chalicelib.services.control_mailings import ControlMailings
 from chalicelib.services.deliver_message import DeliverMessage
 from chalicelib.services.dispatch_due import DispatchDue
@@ -48,6 +50,7 @@ from chalicelib.services.provider_limits import InFlight, Pace
 from chalicelib.services.read_messages import ReadMessages
 from chalicelib.services.read_statistics import ReadStatistics
 from chalicelib.services.redrive_dead_letters import RedriveDeadLetters
+from chalicelib.services.repair_counters import RepairCounters
 from chalicelib.services.send_messages import SendMessages
 from chalicelib.services.shared_breaker import SharedBreaker
 from chalicelib.services.start_due import StartDue
@@ -369,6 +372,21 @@ class Application:
             queued_grace=self.queued_grace,
             due_shards=DUE_SHARDS,
         )
+
+    @cached_property
+    def check_drift(self) -> CheckDrift:
+        """Recounts a mailing."""
+        return CheckDrift(self.mailings, self.message_lists, self.messages, self.counters, utc_now, time.sleep)
+
+    @cached_property
+    def check_changed(self) -> CheckChanged:
+        """Recounts what has changed of late."""
+        return CheckChanged(self.mailings, self.check_drift, utc_now, observability.count)
+
+    @cached_property
+    def repair_counters(self) -> RepairCounters:
+        """Sets the counters of a mailing right."""
+        return RepairCounters(self.check_drift, self.counters)
 
 
 @cache

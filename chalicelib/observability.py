@@ -30,7 +30,7 @@ def configure(level: str) -> None:
 configure("INFO")  # until the settings are read, or if they do not parse
 
 
-def count(name: str) -> None:
-    """Count one event as a metric, at once: a line in the Embedded Metric Format, from any thread."""
-    with single_metric(name=name, unit=MetricUnit.Count, value=1, namespace=NAMESPACE) as metric:
+def count(name: str, value: int = 1) -> None:
+    """Count events as a metric, at once: a line in the Embedded Metric Format, from any thread."""
+    with single_metric(name=name, unit=MetricUnit.Count, value=value, namespace=NAMESPACE) as metric:
         metric.add_dimension(name="service", value=SERVICE)

@@ -187,17 +187,26 @@ class CounterRepository(Protocol):
         """List the counters of the latest minutes (UTC) in which something was counted, in order of time."""
         ...
 
+    def adjust(self, mailing_id: str, changes: Mapping[str, int], repairs: int) -> None:
+        """Add to counters, at once and whatever else is being counted.
+
+        Raises `StaleError`, and adds nothing, unless `repairs` is how often this was done before.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class MailingCounters:
     """Counters of a mailing by name (`sent`, `deferred.retry`, `attempts`, `error.http_503`), over all shards.
 
     `first_sent_at` and `last_sent_at` may be a second or two off: they are of what was recorded first and last.
+    `repairs` tells how often the counters were adjusted to the rows.
     """
 
     counts: Counter[str]
     first_sent_at: datetime | None = None
     last_sent_at: datetime | None = None
+    repairs: int = 0
 
 
 class ControlRepository(Protocol):

@@ -14,8 +14,10 @@ from chalicelib.domain.delivery import Policy
 from chalicelib.domain.mailing import Mailing
 from chalicelib.domain.message import OPEN, Message
 from chalicelib.domain.tickets import MessagesTicket
-from chalicelib.ports import MessageRepository, SegmentRepository, TicketQueue
+from chalicelib.ports import CounterRepository, MessageRepository, SegmentRepository, TicketQueue
 from chalicelib.services.cached_mailings import CachedMailings
+from chalicelib.services.check_changed import CheckChanged
+from chalicelib.services.check_drift import CheckDrift
 from chalicelib.services.control_mailings import ControlMailings
 from chalicelib.services.deliver_message import DeliverMessage
 from chalicelib.services.dispatch_due import DispatchDue
@@ -28,6 +30,7 @@ from chalicelib.services.plan_mailing import PlanMailing
 from chalicelib.services.plan_segment import PlanSegment
 from chalicelib.services.provider_gate import ProviderGate
 from chalicelib.services.provider_limits import InFlight, Pace
+from chalicelib.services.repair_counters import RepairCounters
 from chalicelib.services.send_messages import SendMessages
 from chalicelib.services.shared_breaker import SharedBreaker
 from chalicelib.services.start_due import StartDue
@@ -59,6 +62,7 @@ MESSAGE_WRITES = ("plan", "lease", "release", "record", "move_due")
 QUEUE_WRITES = ("send_messages", "send_segments")
 SEGMENT_WRITES = ("change_mailing", "save")
 MAILING_WRITES = ("replace",)
+COUNTER_WRITES = ("adjust",)
 
 
 def clients(number: int, first: int = 1, **changes: object) -> list[Client]:
@@ -102,6 +106,7 @@ class World:
         self.segments = FakeSegmentRepository(self.mailings)
         self.tickets = FakeTicketQueue(self.clock)
         self.lists = FakeMessageLists(stored=lambda: list(self.messages.stored.values()))
+        self.metrics: list[tuple[str, int]] = []
         self._versions = count(1)
         self._shared_breaker: SharedBreaker | None = None
         self._ids = count(100)
@@ -253,6 +258,25 @@ class World:
         """Let the dispatcher's minute come."""
         self.dispatcher()(self.clock() + RUN_TIME)
 
+    def check_drift(self) -> CheckDrift:
+        """Make a recount; its pauses move the clock."""
+        return CheckDrift(
+            self.mailings,
+            self.lists,
+            self.messages,
+            self._counters,
+            self.clock,
+            lambda seconds: self.clock.advance(timedelta(seconds=seconds)),
+        )
+
+    def check_changed(self) -> CheckChanged:
+        return CheckChanged(
+            self.mailings, self.check_drift(), self.clock, lambda name, value: self.metrics.append((name, value))
+        )
+
+    def repair_counters(self) -> RepairCounters:
+        return RepairCounters(self.check_drift(), self._counters)
+
     # What came of it
 
     def rows(self, mailing: Mailing) -> list[Message]:
@@ -275,6 +299,10 @@ class World:
     @property
     def _messages(self) -> MessageRepository:
         return watched(self.messages, self.hook, *MESSAGE_WRITES) if self.hook else self.messages
+
+    @property
+    def _counters(self) -> CounterRepository:
+        return watched(self.messages, self.hook, *COUNTER_WRITES) if self.hook else self.messages
 
     @property
     def _segments(self) -> SegmentRepository:

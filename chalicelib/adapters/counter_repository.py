@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib.adapters.counter_updates import MINUTE, MINUTE_FORMAT, TOTAL
+from chalicelib.adapters.counter_updates import MINUTE, MINUTE_FORMAT, TOTAL, add_repair
 from chalicelib.adapters.dynamodb import DynamoDB, Item, translated
 from chalicelib.adapters.tables import CounterItem
+from chalicelib.errors import StaleError
 from chalicelib.ports import MailingCounters
 
 _DECLARED = CounterItem.get_attributes()
@@ -21,7 +22,7 @@ class DynamoCounterRepository:
         self._stats = CounterItem.Meta.table_name
 
     def totals(self, mailing_id: str) -> MailingCounters:
-        """Add up the counters of a mailing, consistently: one query of at most 64 small items."""
+        """Add up the counters of a mailing, consistently: one query of at most 65 small items."""
         shards = list(self._items(mailing_id, TOTAL))
         counts: Counter[str] = Counter()
         for shard in shards:
@@ -30,6 +31,7 @@ class DynamoCounterRepository:
             counts,
             min(_moments(shards, "first_sent_at"), default=None),
             max(_moments(shards, "last_sent_at"), default=None),
+            sum(int(shard["repairs"]["N"]) for shard in shards if "repairs" in shard),
         )
 
     def per_minute(self, mailing_id: str, limit: int) -> Sequence[tuple[datetime, Counter[str]]]:
@@ -44,6 +46,11 @@ class DynamoCounterRepository:
             (datetime.strptime(minute, MINUTE_FORMAT).replace(tzinfo=UTC), counts)
             for minute, counts in sorted(minutes.items())
         ]
+
+    def adjust(self, mailing_id: str, changes: Mapping[str, int], repairs: int) -> None:
+        """Add to counters in one write: a transaction, because botocore may send a plain `ADD` twice."""
+        if self._dynamodb.write([add_repair(self._stats, mailing_id, changes, repairs)]):
+            raise StaleError("somebody else has repaired these counters meanwhile")
 
     def _items(self, mailing_id: str, kind: str, *, newest_first: bool = False) -> Iterator[Item]:
         query: dict[str, Any] = {

@@ -1,7 +1,8 @@
 """Counters as parts of the transactions that change rows.
 
 A mailing's counters are spread over 64 items, so that the transactions of many senders rarely meet on one; the
-counters of a minute are items of their own, so that no item grows with the length of a mailing.
+counters of a minute are items of their own, so that no item grows with the length of a mailing. What repairs add is
+one item more: nobody else writes it, so that a repair can tell whether another was faster.
 """
 
 import random
@@ -16,6 +17,7 @@ from chalicelib.domain.message import Outcome, Status, counter_changes
 
 SHARDS = 64
 TOTAL = "total#"
+REPAIR = f"{TOTAL}repair"
 MINUTE = "minute#"
 MINUTE_FORMAT = "%Y%m%d%H%M"
 
@@ -44,6 +46,18 @@ def add_outcomes(table: str, mailing_id: str, outcomes: Iterable[Outcome]) -> li
             _add(table, mailing_id, f"{MINUTE}{minute}#{shard}", {Status.SENT.value: count}, expires_at=expires_at)
         )
     return updates
+
+
+def add_repair(table: str, mailing_id: str, changes: Mapping[str, int], repairs: int) -> Item:
+    """Adjust the totals, on condition that it was done so often before."""
+    item = _add(table, mailing_id, REPAIR, {**changes, "repairs": 1})
+    update = item["Update"]
+    if repairs:
+        update["ConditionExpression"] = "repairs = :before"
+        update["ExpressionAttributeValues"][":before"] = _value("repairs", repairs)
+    else:
+        update["ConditionExpression"] = "attribute_not_exists(repairs)"
+    return item
 
 
 def _add(

@@ -11,7 +11,8 @@ and 3,000 reads a second):
   `by_client`: as many partitions as clients. `by_due`: 32 shards a status, 157 inserts and removals each.
 - control `name`: each sender reads `breaker` once a second; `pace`, with a limit, is written four times a second
   or once for 50 requests, whichever is more.
-- stats `mailing_id`: 64 counters and as many minute counters a mailing; 52 transactions a second over them.
+- stats `mailing_id`: 64 counters and as many minute counters a mailing; 52 transactions a second over them. One more
+  counter for repairs.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -244,6 +245,8 @@ class MessageItem(Model):
 class CounterItem(Model):
     """A shard of a mailing's counters (`total#07`) or of one minute's (`minute#202611230601#07`).
 
+    What repairs add is a shard of its own (`total#repair`), which knows how many there were.
+
     The counters are attributes named after what they count, added to as they come; a model of them would only
     repeat `domain.message.counter_changes`.
     """
@@ -255,6 +258,7 @@ class CounterItem(Model):
     counter = UnicodeAttribute(range_key=True)
     first_sent_at = TimestampAttribute(null=True)
     last_sent_at = TimestampAttribute(null=True)
+    repairs = NumberAttribute(null=True)
     expires_at = ExpiryAttribute(null=True)
 
 

@@ -165,20 +165,18 @@ def retried(message: Message, *, due_at: datetime) -> Message:
     return replace(queued_again(message, due_at=due_at), attempts_before=message.attempts)
 
 
+def counters_of(message: Message) -> Counter[str]:
+    """Say what one row adds to each counter of its mailing."""
+    counters = Counter({message.status.value: 1, "attempts": message.attempts, "uncertain": message.uncertain})
+    if message.reason:
+        counters[f"{message.status}.{message.reason}"] = 1
+    return counters
+
+
 def counter_changes(outcome: Outcome) -> Counter[str]:
     """Say by how much each counter of the mailing changes with this outcome."""
-    before, after = outcome.before, outcome.after
-    changes = Counter(_counters(after))
-    changes.subtract(_counters(before))
-    changes["attempts"] = after.attempts - before.attempts
-    changes["uncertain"] = after.uncertain - before.uncertain
+    changes = counters_of(outcome.after)
+    changes.subtract(counters_of(outcome.before))
     if outcome.error:
         changes[f"error.{outcome.error}"] += 1
     return Counter({name: change for name, change in changes.items() if change})
-
-
-def _counters(message: Message) -> list[str]:
-    names = [message.status.value]
-    if message.reason:
-        names.append(f"{message.status}.{message.reason}")
-    return names

@@ -7,24 +7,19 @@ are left out unless --reads is given. What a function says may appear only when 
 """
 
 import argparse
-import json
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from urllib.parse import urlsplit
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_error import LocalError
-from sessions import LocalSession
 from stack_logs import StackLogs
 from story import Subject, story, table
+from targets import add_target, target_of
 
-STACK_FILE = Path(__file__).resolve().parents[2] / ".local" / "stack.json"
 USAGE = """make logs MAILING=ID | MESSAGE=ID | CLIENT=ID  [SINCE=24h] [STAGE=STACK_NAME]
        journal.py --mailing ID | --message ID | --client ID  [--since 24h] [--stack-name NAME] [--reads] [--json]"""
 ULID = r"[0-7][0-9A-HJKMNP-TV-Z]{25}"
@@ -37,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the story; 0 when there is one, 1 with a line that says why not."""
     options = _parser().parse_args(arguments)
     try:
-        logs = _logs_on_aws(options.stack_name) if options.stack_name else _logs_of_embedded(options.stack)
+        target = target_of(options)
+        logs = StackLogs(target.client("logs"), target.stack_name)
         lines = story(logs, options.subject, since=datetime.now(UTC) - options.since, reads=options.reads)
         if not lines:
             print(_nothing_about(options.subject), file=sys.stderr)
@@ -69,10 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--since", type=_period, default="24h", metavar="PERIOD", help="how far to look back: 30m, 2h, 7d (default 24h)"
     )
-    parser.add_argument(
-        "--stack-name", metavar="NAME", help="a stack on AWS, with the shell's credentials, not the embedded one"
-    )
-    parser.add_argument("--stack", type=Path, default=STACK_FILE, metavar="FILE", help="the file that `make up` wrote")
+    add_target(parser)
     parser.add_argument("--reads", action="store_true", help="show GET requests too")
     parser.add_argument("--json", action="store_true", help="print the lines as they were logged")
     return parser
@@ -91,21 +84,6 @@ def _period(text: str) -> timedelta:
     if not re.fullmatch(r"[0-9]{1,5}[mhd]", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no period; write 30m, 2h or 7d")
     return timedelta(**{UNITS[text[-1]]: int(text[:-1])})
-
-
-def _logs_on_aws(stack_name: str) -> StackLogs:
-    return StackLogs(boto3.Session().client("logs"), stack_name)
-
-
-def _logs_of_embedded(stack_file: Path) -> StackLogs:
-    try:
-        stack = json.loads(stack_file.read_text())
-    except FileNotFoundError:
-        raise LocalError(
-            f"there is no {stack_file}; start the stack with: make up; or name one on AWS: STAGE=STACK_NAME"
-        ) from None
-    port = urlsplit(stack["aws_endpoint_url"]).port
-    return StackLogs(LocalSession(port or 80).client("logs"), stack["stack_name"])
 
 
 def _nothing_about(subject: Subject) -> str:

@@ -31,9 +31,9 @@ class LocalSession:
             localstack_host=f"{HOST}:{port}",
         )
 
-    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
-        """Make a client of the service."""
-        return self._session.client(service, config=_DIRECT)
+    def client(self, service: str, config: Config | None = None) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
+        """Make a client of the service; `config` goes above what local clients have."""
+        return self._session.client(service, config=_DIRECT.merge(config) if config else _DIRECT)
 
 
 def forget_outer_aws() -> None:

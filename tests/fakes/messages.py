@@ -7,6 +7,7 @@ from itertools import count
 
 from chalicelib.domain.mailing import Mailing
 from chalicelib.domain.message import UNLEASED, Message, Outcome, Status, counter_changes, message_id
+from chalicelib.errors import StaleError
 from chalicelib.ports import DueMessage, MailingCounters
 
 DUE_SHARDS = 4
@@ -21,6 +22,7 @@ class FakeMessageRepository:
     def __init__(self, *messages: Message, due_shards: int = DUE_SHARDS) -> None:
         self.stored: dict[int, Message] = {}
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
+        self.repairs: Counter[str] = Counter()
         self.minutes: dict[str, dict[datetime, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
         self._due_shards = due_shards
         self._versions = count(1)
@@ -113,7 +115,14 @@ class FakeMessageRepository:
         with self._lock:
             sent = [row.sent_at for row in self.of_mailing(mailing_id) if row.sent_at]
             counts = Counter({name: number for name, number in self.counts[mailing_id].items() if number})
-            return MailingCounters(counts, min(sent, default=None), max(sent, default=None))
+            return MailingCounters(counts, min(sent, default=None), max(sent, default=None), self.repairs[mailing_id])
+
+    def adjust(self, mailing_id: str, changes: Mapping[str, int], repairs: int) -> None:
+        with self._lock:
+            if self.repairs[mailing_id] != repairs:
+                raise StaleError("repaired meanwhile")
+            self.counts[mailing_id].update(changes)
+            self.repairs[mailing_id] += 1
 
     def per_minute(self, mailing_id: str, limit: int) -> Sequence[tuple[datetime, Counter[str]]]:
         with self._lock:

@@ -1,5 +1,6 @@
 """What the port `CounterRepository` promises, of the adapter and of its fake."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -9,7 +10,9 @@ import pytest
 from chalicelib.adapters.counter_repository import DynamoCounterRepository
 from chalicelib.adapters.dynamodb import DynamoDB
 from chalicelib.domain.message import Message, Outcome, Status, ended
+from chalicelib.errors import StaleError
 from chalicelib.ports import CounterRepository, MailingCounters, MessageRepository
+from tests.aws_errors import first_answer_lost
 from tests.builders import NOW, mailing, message, ulid
 from tests.fakes.messages import FakeMessageRepository
 
@@ -67,6 +70,37 @@ def test_a_mailing_without_messages_has_no_counters(stored: Stored) -> None:
     assert totals == MailingCounters(totals.counts)
     assert not totals.counts
     assert stored.counters.per_minute(ulid(404), 10) == []
+
+
+def test_what_a_repair_adds_counts_with_the_rest(stored: Stored) -> None:
+    stored.messages.plan(MAILING, [message(client_id=ulid(n)) for n in range(3)])
+    assert stored.counters.totals(MAILING.id).repairs == 0
+
+    stored.counters.adjust(MAILING.id, {"queued": -1, "failed.crash": 2}, repairs=0)
+    stored.counters.adjust(MAILING.id, {"queued": 2}, repairs=1)
+
+    totals = stored.counters.totals(MAILING.id)
+    assert +totals.counts == {"queued": 4, "failed.crash": 2}
+    assert totals.repairs == 2
+
+
+@pytest.mark.parametrize("repairs", [0, 2])
+def test_of_two_repairs_that_saw_the_same_only_one_counts(stored: Stored, repairs: int) -> None:
+    stored.counters.adjust(MAILING.id, {"sent": 1}, repairs=0)
+
+    with pytest.raises(StaleError):
+        stored.counters.adjust(MAILING.id, {"sent": 1}, repairs)
+
+    totals = stored.counters.totals(MAILING.id)
+    assert (totals.counts["sent"], totals.repairs) == (1, 1)
+
+
+def test_a_repair_whose_answer_is_lost_counts_once(built: "Application") -> None:
+    # AWS and the emulator know the repeated call by its token, and it succeeds; to moto it is another.
+    with first_answer_lost(built.dynamodb.client, "TransactWriteItems"), suppress(StaleError):
+        built.counters.adjust(MAILING.id, {"sent": 1}, repairs=0)
+
+    assert built.counters.totals(MAILING.id).counts["sent"] == 1
 
 
 class Paging:

@@ -42,7 +42,7 @@ def test_every_handler_is_importable_from_the_zip_alone(template: Part, unpacked
 
     assert finished.returncode == 0, finished.stderr
     assert json.loads(finished.stdout) == {"missing": [], "outside": []}
-    assert handlers == ["app.app", "app.dispatcher", "app.plan_segment", "app.planner", "app.sender"]
+    assert handlers == ["app.app", "app.dispatcher", "app.drift_check", "app.plan_segment", "app.planner", "app.sender"]
 
 
 def test_all_functions_run_the_same_zip(template: Part) -> None:

@@ -12,6 +12,7 @@ ROLES = {
     "PlanSegment": "PlanSegmentRole",
     "Sender": "SenderRole",
     "Dispatcher": "DispatcherRole",
+    "DriftCheck": "DriftCheckRole",
 }
 NAMES = {
     "APIHandler": "api",
@@ -19,6 +20,7 @@ NAMES = {
     "PlanSegment": "plan-segment",
     "Sender": "sender",
     "Dispatcher": "dispatcher",
+    "DriftCheck": "drift-check",
 }
 
 
@@ -54,6 +56,14 @@ def test_dispatcher_runs_each_minute(template: Part) -> None:
     (event,) = functions(template)["Dispatcher"]["Events"].values()
 
     assert (event["Type"], event["Properties"]["Schedule"]) == ("Schedule", "rate(1 minute)")
+
+
+def test_counters_are_checked_each_night_for_as_long_as_it_takes(template: Part) -> None:
+    function = functions(template)["DriftCheck"]
+    (event,) = function["Events"].values()
+
+    assert (event["Type"], event["Properties"]["Schedule"]) == ("Schedule", "cron(0 3 * * ? *)")
+    assert function["Timeout"] == 900
 
 
 def test_environment_is_the_settings(template: Part) -> None:

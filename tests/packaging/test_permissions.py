@@ -53,10 +53,10 @@ def test_no_role_holds_a_managed_policy(template: Part) -> None:
     roles = of_type(template, "AWS::IAM::Role")
 
     assert not [name for name, role in roles.items() if "ManagedPolicyArns" in role]
-    assert len(roles) == 6
+    assert len(roles) == 7
 
 
-@pytest.mark.parametrize("function", ["api", "planner", "plan-segment", "sender", "dispatcher"])
+@pytest.mark.parametrize("function", ["api", "planner", "plan-segment", "sender", "dispatcher", "drift-check"])
 def test_each_function_writes_to_its_own_log_only(template: Part, function: str) -> None:
     role = "".join(word.capitalize() for word in function.split("-")) + "Role"
     groups = [
@@ -69,6 +69,18 @@ def test_each_function_writes_to_its_own_log_only(template: Part, function: str)
 
     assert groups == [f"/aws/lambda/${{AWS::StackName}}-{function}:*"]
     assert resources_allowed(template, role, "logs:") == {"logs:CreateLogStream", "logs:PutLogEvents"}
+
+
+def test_check_of_counters_may_write_nothing_but_counters(template: Part) -> None:
+    writes = {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "PartiQLUpdate"}
+    writing = [
+        (action, str(statement["Resource"]["Fn::Sub"]).rpartition("-")[2])
+        for statement in statements(template, "DriftCheckRole")
+        for action in map(str, as_list(statement["Action"]))
+        if action.partition(":")[2] in writes
+    ]
+
+    assert writing == [("dynamodb:UpdateItem", "stats")]
 
 
 def test_queue_consumers_may_consume(template: Part) -> None:

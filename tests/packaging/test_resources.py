@@ -122,7 +122,7 @@ def test_hot_tables_can_be_warmed_before_a_large_mailing(tables: dict[str, Part]
     assert all("Fn::If" in part["WarmThroughput"] for part in warmed)
 
 
-def test_alarms_watch_dead_letters_age_errors_and_the_token(template: Part, queues: dict[str, Part]) -> None:
+def test_alarms_watch_dead_letters_age_errors_the_token_and_counters(template: Part, queues: dict[str, Part]) -> None:
     alarms = of_type(template, "AWS::CloudWatch::Alarm").values()
     watched = {
         (alarm["MetricName"], *dimension["Value"].get("Fn::GetAtt", [dimension["Value"].get("Ref")])[:1])
@@ -137,7 +137,9 @@ def test_alarms_watch_dead_letters_age_errors_and_the_token(template: Part, queu
         *(("ApproximateAgeOfOldestMessage", name) for name in queues if not name.endswith("Dlq")),
         ("Errors", "Sender"),
         ("BreakerOpened", "vestnik"),
+        ("Errors", "DriftCheck"),
         ("ProviderTokenRefused", "vestnik"),
+        ("CounterDrift", "vestnik"),
     }
     assert all(alarm["AlarmActions"]["Fn::If"][0] == "AlarmTopicGiven" for alarm in alarms)
 
