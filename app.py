@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from chalice.app import Chalice, CloudWatchEvent, SQSEvent
 
 from chalicelib import api
-from chalicelib.bootstrap import application, utc_now
+from chalicelib.bootstrap import application
 from chalicelib.services.receive_tickets import receive_messages, receive_segments, receive_start
 
 if TYPE_CHECKING:
@@ -58,4 +58,4 @@ def _records(event: SQSEvent) -> list[dict[str, Any]]:
 
 def _stop_at(event: SQSEvent | CloudWatchEvent) -> datetime:
     context = cast("LambdaContext", event.context)
-    return utc_now() + timedelta(milliseconds=context.get_remaining_time_in_millis()) - TIME_TO_STOP
+    return application().clock() + timedelta(milliseconds=context.get_remaining_time_in_millis()) - TIME_TO_STOP

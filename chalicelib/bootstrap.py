@@ -25,6 +25,7 @@ from chalicelib.adapters.segment_repository import DynamoSegmentRepository
 from chalicelib.config import Settings
 from chalicelib.domain.backoff import Backoff
 from chalicelib.domain.delivery import Policy
+from chalicelib.ports import Clock
 from chalicelib.services.cached_mailings import CachedMailings
 from chalicelib.services.control_mailings import ControlMailings
 from chalicelib.services.deliver_message import DeliverMessage
@@ -60,8 +61,9 @@ def new_id() -> str:
 class Application:
     """Everything that runs, wired. Tests put their own parts in the place of any attribute."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
         self.settings = settings
+        self.clock = clock
         observability.configure(settings.log_level)
         tables.bind(settings.table_prefix)
 
@@ -151,7 +153,7 @@ class Application:
     @cached_property
     def manage_clients(self) -> ManageClients:
         """Clients as the API knows them."""
-        return ManageClients(self.clients, self.audience, self.look_again, clock=utc_now, new_id=new_id)
+        return ManageClients(self.clients, self.audience, self.look_again, clock=self.clock, new_id=new_id)
 
     @cached_property
     def look_again(self) -> LookAgain:
@@ -161,22 +163,22 @@ class Application:
     @cached_property
     def manage_mailings(self) -> ManageMailings:
         """Mailings as the API knows them."""
-        return ManageMailings(self.mailings, self.scheduler, self.order_sweep, clock=utc_now, new_id=new_id)
+        return ManageMailings(self.mailings, self.scheduler, self.order_sweep, clock=self.clock, new_id=new_id)
 
     @cached_property
     def control_mailings(self) -> ControlMailings:
         """Starts, pauses, resumes, cancels and retries mailings."""
-        return ControlMailings(self.mailings, self.scheduler, self.order_sweep, utc_now)
+        return ControlMailings(self.mailings, self.scheduler, self.order_sweep, self.clock)
 
     @cached_property
     def order_sweep(self) -> OrderSweep:
         """Has rows follow a change of their mailing."""
-        return OrderSweep(self.segments, self.tickets, utc_now)
+        return OrderSweep(self.segments, self.tickets, self.clock)
 
     @cached_property
     def start_due(self) -> StartDue:
         """Starts what is due."""
-        return StartDue(self.mailings, self.scheduler, clock=utc_now)
+        return StartDue(self.mailings, self.scheduler, clock=self.clock)
 
     @cached_property
     def read_messages(self) -> ReadMessages:
@@ -186,7 +188,7 @@ class Application:
     @cached_property
     def explain_message(self) -> ExplainMessage:
         """Says why a message is where it is."""
-        return ExplainMessage(self.messages, self.mailings, self.clients, utc_now, self.policy)
+        return ExplainMessage(self.messages, self.mailings, self.clients, self.clock, self.policy)
 
     @cached_property
     def read_statistics(self) -> ReadStatistics:
@@ -196,12 +198,12 @@ class Application:
     @cached_property
     def cached_mailings(self) -> CachedMailings:
         """Mailings, at most two seconds old."""
-        return CachedMailings(self.mailings, utc_now)
+        return CachedMailings(self.mailings, self.clock)
 
     @cached_property
     def finish_mailing(self) -> FinishMailing:
         """Finds out that a mailing is planned, or finished."""
-        return FinishMailing(self.mailings, self.segments, self.counters, utc_now)
+        return FinishMailing(self.mailings, self.segments, self.counters, self.clock)
 
     @cached_property
     def plan_mailing(self) -> PlanMailing:
@@ -213,7 +215,7 @@ class Application:
             self.tickets,
             self.scheduler,
             self.plan_segment,
-            utc_now,
+            self.clock,
             plan_segments=self.settings.plan_segments,
             express_max_clients=self.settings.express_max_clients,
         )
@@ -229,7 +231,7 @@ class Application:
             self.tickets,
             self.finish_mailing,
             self.sweep_messages,
-            utc_now,
+            self.clock,
             queued_grace=self.queued_grace,
         )
 
@@ -241,7 +243,7 @@ class Application:
             self.message_lists,
             self.messages,
             self.tickets,
-            utc_now,
+            self.clock,
             self.policy,
             queued_grace=self.queued_grace,
         )
@@ -265,7 +267,7 @@ class Application:
         """Sends the messages of tickets."""
         threads = self.settings.sender_threads
         deliver = DeliverMessage(
-            self.cached_mailings, self.clients, self.provider, utc_now, random.uniform, self.policy
+            self.cached_mailings, self.clients, self.provider, self.clock, random.uniform, self.policy
         )
         return SendMessages(
             deliver,
@@ -273,7 +275,7 @@ class Application:
             self.messages,
             self.tickets,
             self.finish_mailing,
-            utc_now,
+            self.clock,
             new_id,
             ThreadPoolExecutor(threads, thread_name_prefix="deliver"),
             threads,
@@ -290,7 +292,7 @@ class Application:
             self.segments,
             self.messages,
             self.tickets,
-            utc_now,
+            self.clock,
             queued_grace=self.queued_grace,
             due_shards=DUE_SHARDS,
         )
