@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from botocore.exceptions import ClientError
 from pynamodb.exceptions import PutError, PynamoDBException
+from pynamodb.expressions.condition import Condition
 
 from chalicelib.adapters.dynamodb import translated
 from chalicelib.adapters.tables import MailingItem
@@ -39,8 +41,7 @@ class DynamoMailingRepository:
 
     def create(self, mailing: Mailing) -> None:
         """Store a mailing."""
-        with _stale("a mailing of this id exists"):
-            to_item(mailing).save(MailingItem.id.does_not_exist())
+        self._save(mailing, MailingItem.id.does_not_exist(), "a mailing of this id exists")
 
     def get(self, mailing_id: str) -> Mailing | None:
         """Read a mailing, consistently."""
@@ -52,8 +53,7 @@ class DynamoMailingRepository:
 
     def replace(self, before: Mailing, after: Mailing) -> None:
         """Change a mailing, on condition of its version."""
-        with _stale("the mailing has changed since it was read"):
-            to_item(after).save(MailingItem.version == before.version)
+        self._save(after, MailingItem.version == before.version, "the mailing has changed since it was read")
 
     def starting_until(self, moment: datetime, limit: int) -> Sequence[Mailing]:
         """List scheduled mailings whose start is not after this moment, earliest first."""
@@ -78,6 +78,17 @@ class DynamoMailingRepository:
             mailings = [from_item(item) for item in found]
         last = found.last_evaluated_key
         return Page(mailings, json.dumps(last) if last else None)
+
+    def _save(self, mailing: Mailing, condition: Condition, refused: str) -> None:
+        with _translated():
+            try:
+                to_item(mailing).save(condition)
+            except PutError as error:
+                if not _is_refused(error):
+                    raise
+                # A put whose answer was lost is sent again by botocore, and then meets its own work.
+                if self.get(mailing.id) != mailing:
+                    raise StaleError(refused) from error
 
 
 def to_item(mailing: Mailing) -> MailingItem:
@@ -119,12 +130,7 @@ def _translated() -> Iterator[None]:
             raise error.cause from error
 
 
-@contextmanager
-def _stale(message: str) -> Iterator[None]:
-    with _translated():
-        try:
-            yield
-        except PutError as error:
-            if error.cause_response_code == "ConditionalCheckFailedException":
-                raise StaleError(message) from error
-            raise
+def _is_refused(error: PutError) -> bool:
+    """Tell whether the condition of a put did not hold."""
+    cause = error.cause  # PynamoDB's own `cause_response_code` stumbles over a read timeout
+    return isinstance(cause, ClientError) and cause.response["Error"]["Code"] == "ConditionalCheckFailedException"
