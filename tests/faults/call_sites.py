@@ -10,10 +10,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
+from typing import TYPE_CHECKING
 
 import botocore.session
 from botocore import xform_name
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 PACKAGE = Path(__file__).parents[2] / "chalicelib"
 _PREFIX = f"{PACKAGE}/"
@@ -117,7 +120,7 @@ class _Function:
 class _Module:
     """The functions of one module, by qualified name."""
 
-    def __init__(self, file: str, tree: ast.Module, operations: Mapping[str, str], models: Collection[str]) -> None:
+    def __init__(self, file: str, tree: ast.Module, operations: Mapping[str, str], models: set[str]) -> None:
         self._file = file
         self._operations = operations
         self._models = models
@@ -205,7 +208,7 @@ def _operations(trees: Collection[ast.Module]) -> dict[str, str]:
 
 def _models(trees: Collection[ast.Module]) -> set[str]:
     """Name PynamoDB's models and the functions that return one."""
-    bases = defaultdict(set)
+    bases: dict[str, set[str]] = defaultdict(set)
     for tree in trees:
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):

@@ -11,26 +11,31 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from itertools import count
+from functools import cache, cached_property
+from io import StringIO
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 import app
+from chalicelib import observability
+from chalicelib.adapters.secrets import Secrets
 from chalicelib.adapters.tables import TABLES, bind
-from chalicelib.bootstrap import application, utc_now
+from chalicelib.bootstrap import Application, application, utc_now
 from chalicelib.config import Settings
 from chalicelib.errors import TransientError
 from tests.aws_errors import as_response
 from tests.emulator import running_emulator
 from tests.faults.injected_faults import Wire, wired
 from tests.faults.own_provider import OwnProvider, own_provider
-from tests.gateway import TOKEN, Answer, Gateway, token_secret
+from tests.gateway import TOKEN, Answer, Gateway
 from tests.tables import create_tables
 
+PREFIX = "sites"
+REMEMBER_NOTHING = frozenset({"dynamodb", "scheduler", "tickets"})
 TIMEOUTS = {"plan": timedelta(minutes=6), "send": timedelta(minutes=3), "express": timedelta(minutes=3)}
 RECEIVES = 5
 BATCH = {"plan": 1, "send": 10, "express": 10}
@@ -76,7 +81,6 @@ class InProcess:
     clock: JumpingClock
     provider: OwnProvider
     client: Callable[[str], Any]
-    prefix: str
     errors: list[Exception] = field(default_factory=list)
     loses_starts: bool = False
     _starts: list[dict[str, Any]] = field(default_factory=list)
@@ -86,10 +90,8 @@ class InProcess:
         self.wire.played["Invoke"] = self._invoked
         self._sqs, self._scheduler = self.client("sqs"), self.client("scheduler")
         self._handlers = {"plan": app.plan_segment, "send": app.sender, "express": app.sender}
-        built = application()
-        built.clock = self.clock
-        events = built.tickets._client.meta.events
-        events.register("before-parameter-build.sqs.SendMessageBatch", self._keep_delay)
+        events = application().tickets._client.meta.events
+        events.register("before-parameter-build.sqs.SendMessageBatch", self._keep_delay, unique_id="delays")
 
     # What users do
 
@@ -101,7 +103,7 @@ class InProcess:
 
     def work(self) -> None:
         """Call functions until nothing waits at this moment."""
-        while self.start() or any([self.work_once(name) for name in TIMEOUTS]):
+        while self.start() or any(self.work_once(name) for name in TIMEOUTS):
             pass
 
     def minute(self, minutes: int = 1) -> None:
@@ -166,8 +168,8 @@ class InProcess:
         return as_response(request.url, (202, {}))
 
     def _fire_schedules(self) -> None:
-        for listed in self._scheduler.list_schedules(GroupName=self.prefix)["Schedules"]:
-            named = {"GroupName": self.prefix, "Name": listed["Name"]}
+        for listed in self._scheduler.list_schedules(GroupName=PREFIX)["Schedules"]:
+            named = {"GroupName": PREFIX, "Name": listed["Name"]}
             schedule = self._scheduler.get_schedule(**named)
             at = datetime.strptime(schedule["ScheduleExpression"], "at(%Y-%m-%dT%H:%M:%S)").replace(tzinfo=UTC)
             if at <= self.clock():
@@ -240,7 +242,7 @@ class InProcess:
         ]
 
     def _url(self, queue: str) -> str:
-        return str(self._sqs.get_queue_url(QueueName=f"{self.prefix}-{queue}")["QueueUrl"])
+        return str(self._sqs.get_queue_url(QueueName=f"{PREFIX}-{queue}")["QueueUrl"])
 
 
 def _minute_event() -> dict[str, Any]:
@@ -249,54 +251,88 @@ def _minute_event() -> dict[str, Any]:
 
 
 @dataclass
-class Ground:
-    """What deployments stand on: an emulator, a provider, a clock, and the wire between them and the code."""
+class Sandbox:
+    """What deployments stand on: an emulator, a provider, a clock, and the wire between them and the code.
+
+    `log` has the lines of the latest deployment.
+    """
 
     wire: Wire
     clock: JumpingClock
     provider: OwnProvider
     client: Callable[[str], Any]
-    _numbers: Iterator[int] = field(default_factory=count)
+    log: StringIO
 
     @contextmanager
     def deployment(self) -> Iterator[InProcess]:
-        """Make a deployment, empty and with fresh processes, and take it away when the block is over."""
-        prefix = f"sites{next(self._numbers)}"
+        """Hand out a deployment, empty and with cold caches, while the block runs.
+
+        The application stays the same one, since making boto3 clients takes longer than most scenarios; whatever
+        remembers something is made anew.
+        """
+        built = application()
+        for part in [name for name, value in vars(Application).items() if isinstance(value, cached_property)]:
+            if part not in REMEMBER_NOTHING:
+                built.__dict__.pop(part, None)
+        built.clock = self.clock
+        built.__dict__["secrets"] = Secrets(SecretsProvider(boto3_client=self.client("secretsmanager")))
+        self._empty()
         self.provider.forget()
         self.wire.forget()
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in (_resources(prefix, self.client) | TUNING | {"PROVIDER_URL": self.provider.url}).items():
-                patch.setenv(name, value)
-            create_tables(prefix)
-            application.cache_clear()
-            try:
-                yield InProcess(self.wire, self.clock, self.provider, self.client, prefix)
-            finally:
-                application().send_messages.executor.shutdown()
-                application.cache_clear()
-                for table in TABLES:
-                    table.delete_table()
-                bind("unbound")
+        self.log.truncate(0)
+        self.log.seek(0)
+        try:
+            yield InProcess(self.wire, self.clock, self.provider, self.client)
+        finally:
+            built.send_messages.executor.shutdown()
+
+    def _empty(self) -> None:
+        dynamodb, sqs, scheduler = (self.client(name) for name in ("dynamodb", "sqs", "scheduler"))
+        for model in TABLES:
+            table = model.Meta.table_name
+            keys = [
+                name
+                for name, attribute in model.get_attributes().items()
+                if attribute.is_hash_key or attribute.is_range_key
+            ]
+            for item in dynamodb.scan(TableName=table)["Items"]:
+                dynamodb.delete_item(TableName=table, Key={key: item[key] for key in keys})
+        for url in sqs.list_queues()["QueueUrls"]:
+            sqs.purge_queue(QueueUrl=url)
+        for schedule in scheduler.list_schedules(GroupName=PREFIX)["Schedules"]:
+            scheduler.delete_schedule(GroupName=PREFIX, Name=schedule["Name"])
 
 
 @contextmanager
-def ground() -> Iterator[Ground]:
+def sandbox() -> Iterator[Sandbox]:
     """Stand while the block runs."""
     clock = JumpingClock()
-    with running_emulator() as session, own_provider(clock) as provider, wired() as wire:
-        yield Ground(wire, clock, provider, cache(session.client))
+    with running_emulator() as session, own_provider(clock) as provider, pytest.MonkeyPatch.context() as patch:
+        client = cache(session.client)
+        for name, value in (_resources(client) | TUNING | {"PROVIDER_URL": provider.url}).items():
+            patch.setenv(name, value)
+        log = StringIO()
+        patch.setattr(observability.logger.logger_handler, "stream", log)
+        create_tables(PREFIX)
+        application.cache_clear()
+        try:
+            with wired() as wire:
+                yield Sandbox(wire, clock, provider, client, log)
+        finally:
+            application.cache_clear()
+            bind("unbound")
 
 
-def _resources(prefix: str, client: Callable[[str], Any]) -> dict[str, str]:
+def _resources(client: Callable[[str], Any]) -> dict[str, str]:
     """Make what the template makes beside tables, and name it as the template does."""
-    settings = {name.upper(): prefix for name, about in Settings.model_fields.items() if about.is_required()}
+    settings = {name.upper(): PREFIX for name, about in Settings.model_fields.items() if about.is_required()}
     sqs = client("sqs")
     for queue in ("plan", "plan-dlq", "send", "send-dlq", "express", "express-dlq"):
         attributes = {} if queue.endswith("dlq") else {"VisibilityTimeout": str(_NEVER_BACK_SECONDS)}
-        made = sqs.create_queue(QueueName=f"{prefix}-{queue}", Attributes=attributes)
+        made = sqs.create_queue(QueueName=f"{PREFIX}-{queue}", Attributes=attributes)
         settings[f"{queue.replace('-', '_').upper()}_QUEUE_URL".replace("DLQ_QUEUE", "DLQ")] = made["QueueUrl"]
     for secret in ("API_TOKEN_SECRET", "PROVIDER_TOKEN_SECRET"):
-        settings[secret] = f"{prefix}/{secret.lower()}"
-        token_secret(settings[secret])
-    client("scheduler").create_schedule_group(Name=prefix)
+        settings[secret] = f"{PREFIX}/{secret.lower()}"
+        client("secretsmanager").create_secret(Name=settings[secret], SecretString=TOKEN)
+    client("scheduler").create_schedule_group(Name=PREFIX)
     return settings

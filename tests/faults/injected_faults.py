@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -202,21 +202,23 @@ class Wire:
 def wired() -> Iterator[Wire]:
     """Put a wire between all botocore clients of this process, PynamoDB's too, and the network."""
     wire = Wire()
-    call, send, retry = BaseClient._make_api_call, Endpoint._send, Endpoint._needs_retry
+    clients: Any = BaseClient  # these methods are private, and in no stub
+    endpoints: Any = Endpoint
+    call, send, retry = clients._make_api_call, endpoints._send, endpoints._needs_retry
 
     def calling(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:  # noqa: ANN401 - as botocore's
         wire.begin(operation, client.meta.service_model.service_name)
         return call(client, operation, parameters)
 
     def sending(endpoint: Endpoint, request: AWSPreparedRequest) -> AWSResponse:
-        return wire.send(request, lambda sent: send(endpoint, sent))
+        return wire.send(request, lambda sent: cast("AWSResponse", send(endpoint, sent)))
 
     def needing_retry(endpoint: Endpoint, *args: Any, **kwargs: Any) -> bool:  # noqa: ANN401 - as botocore's
         decided = wire.sends_again()
         return bool(retry(endpoint, *args, **kwargs)) if decided is None else decided
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(BaseClient, "_make_api_call", calling)
-        patch.setattr(Endpoint, "_send", sending)
-        patch.setattr(Endpoint, "_needs_retry", needing_retry)
+        patch.setattr(clients, "_make_api_call", calling)
+        patch.setattr(endpoints, "_send", sending)
+        patch.setattr(endpoints, "_needs_retry", needing_retry)
         yield wire

@@ -10,7 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from chalicelib.ports import Clock
 from tests.faults.auditor import SeenRequest
 
-OK = 200
+OK, BUSY = 200, 503
+BUSY_SECONDS = "60"  # as the provider tells whom it sends away; a wait that is drawn would make each run another
 
 
 @dataclass
@@ -57,6 +58,8 @@ def own_provider(clock: Clock) -> Iterator[OwnProvider]:
             content = json.dumps({"code": 0, "message": "OK"} if status == OK else {}).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
+            if status == BUSY:
+                self.send_header("Retry-After", BUSY_SECONDS)
             self.end_headers()
             self.wfile.write(content)
 

@@ -1,14 +1,14 @@
 """A user with sense: repeats what met a 503, but first looks whether it took effect all the same."""
 
-from collections.abc import Callable
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
 from tests.faults.auditor import Audit, audit, read_tables
-from tests.faults.in_process import InProcess
+from tests.faults.in_process import PREFIX, InProcess
 from tests.gateway import Answer
 
 ZONE = "+00:00"
@@ -118,7 +118,7 @@ class User:
 
     def stands(self, mailing_id: str, *, status: str = "finished", ends: frozenset[str] = SENT) -> Audit:
         """Audit a mailing as it stands, which should have this status."""
-        stored = read_tables(self.deployment.client("dynamodb"), self.deployment.prefix, mailing_id)
+        stored = read_tables(self.deployment.client("dynamodb"), PREFIX, mailing_id)
         mailing = stored.mailing
         if mailing.status == status:
             mailing = replace(mailing, status="finished")

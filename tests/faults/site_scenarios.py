@@ -5,10 +5,11 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from tests.faults.auditor import Audit
+from tests.faults.own_provider import BUSY, OK
 from tests.faults.sensible_user import User, at
 
 Scenario = Callable[[User], list[Audit]]
-BUSY, REFUSED, OK = 503, 400, 200
+REFUSED = 400
 LARGE = 6  # above EXPRESS_MAX_CLIENTS of these deployments
 CANCELLED = frozenset({"cancelled"})
 
@@ -180,6 +181,19 @@ def lost_tickets(user: User) -> list[Audit]:
     return [user.ended(mailing)]
 
 
+def clock_that_jumps(user: User) -> list[Audit]:
+    """The clock jumps in the middle of a request: leases are over, and functions have no time left."""
+    user.add_clients(LARGE)
+    jumps = iter([timedelta(minutes=10), timedelta(seconds=40)])
+
+    def answer(_phone: int, _number: int) -> int:
+        user.deployment.clock.jump(next(jumps, timedelta()))
+        return OK
+
+    user.deployment.provider.status = answer
+    return [user.ended(user.mail())]
+
+
 def unreadable_tickets(user: User) -> list[Audit]:
     """Tickets that nobody can read are set aside with their cause; those of nothing do nothing."""
     user.add_clients(1)
@@ -210,5 +224,6 @@ SCENARIOS: tuple[Scenario, ...] = (
     deleted_mailing,
     deleted_client,
     lost_tickets,
+    clock_that_jumps,
     unreadable_tickets,
 )
