@@ -20,11 +20,10 @@ from tests.faults.call_sites import Use, current_use
 Send = Callable[[AWSPreparedRequest], AWSResponse]
 Strike = Callable[[AWSPreparedRequest, Send], AWSResponse]
 
+# How services name their throttling, where it is not "ThrottlingException".
 THROTTLED = {
     "dynamodb": "ProvisionedThroughputExceededException",
     "lambda": "TooManyRequestsException",
-    "scheduler": "ThrottlingException",
-    "secretsmanager": "ThrottlingException",
     "sqs": "RequestThrottled",
 }
 LASTING_CALLS = 8  # more than any of our own retries
@@ -58,7 +57,7 @@ def kinds_for(operation: str, service: str) -> list[Kind]:
     """List the ways in which an operation can fail."""
     kinds = [
         Kind("no connection", "before", _no_connection),
-        Kind("throttled", "before", _answering(error(THROTTLED[service]))),
+        Kind("throttled", "before", _answering(error(THROTTLED.get(service, "ThrottlingException")))),
         Kind("answer lost", "after", _answer_lost),
         Kind("answer lost, sent again", "after", _answer_lost, sent_again=True),
     ]

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.faults.call_sites import Site, Use, find_sites
-from tests.faults.in_process import Sandbox, sandbox
 from tests.faults.injected_faults import Fault, Kind, kinds_for
+from tests.faults.sandbox import Sandbox, sandbox
 from tests.faults.sensible_user import User
 from tests.faults.site_scenarios import SCENARIOS, Scenario
 

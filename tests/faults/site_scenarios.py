@@ -62,7 +62,7 @@ def large_mailing(user: User) -> list[Audit]:
     user.deployment.work_once("send", seconds=3)
     user.deployment.work()
     ticket = {"v": 1, "mailing_id": mailing, "message_ids": [row["id"] for row in user.rows(mailing)]}
-    user.deployment.put("send", json.dumps(ticket))
+    user.deployment.queues["send"].put(json.dumps(ticket))
     return [user.ended(mailing)]
 
 
@@ -172,12 +172,12 @@ def lost_tickets(user: User) -> list[Audit]:
     user.add_clients(LARGE)
     mailing = user.mail()
     user.deployment.start()
-    user.deployment.lose("plan")
+    user.deployment.queues["plan"].lose()
     user.deployment.clock.jump(timedelta(minutes=8))
     user.deployment.dispatch()
     while user.deployment.work_once("plan"):
         pass
-    user.deployment.lose("send")
+    user.deployment.queues["send"].lose()
     return [user.ended(mailing)]
 
 
@@ -198,13 +198,13 @@ def unreadable_tickets(user: User) -> list[Audit]:
     """Tickets that nobody can read are set aside with their cause; those of nothing do nothing."""
     user.add_clients(1)
     for queue in ("plan", "send"):
-        user.deployment.put(queue, "no ticket")
-    user.deployment.put("send", json.dumps({"v": 1, "mailing_id": "none", "message_ids": [1]}))
-    user.deployment.put("plan", json.dumps({"v": 1, "mailing_id": "none", "segment": "plan#00"}))
+        user.deployment.queues[queue].put("no ticket")
+    user.deployment.queues["send"].put(json.dumps({"v": 1, "mailing_id": "none", "message_ids": [1]}))
+    user.deployment.queues["plan"].put(json.dumps({"v": 1, "mailing_id": "none", "segment": "plan#00"}))
     audits = [user.ended(user.mail())]
     user.deployment.minute(10)
     for queue in ("plan", "send"):
-        letters = user.deployment.dead_letters(queue)
+        letters = user.deployment.queues[queue].dead_letters()
         assert letters, f"the unreadable ticket of {queue} is not in the dead-letter queue"
         assert {letter["Body"] for letter in letters} == {"no ticket"}
         assert all("unreadable" in letter["MessageAttributes"]["cause"]["StringValue"] for letter in letters)

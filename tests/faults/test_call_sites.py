@@ -9,9 +9,9 @@ from chalicelib.adapters import message_repository
 from chalicelib.adapters.dynamodb import Item
 from chalicelib.domain.message import Outcome
 from tests.faults.call_sites import Site, find_sites
-from tests.faults.in_process import Sandbox, sandbox
 from tests.faults.injected_faults import Fault
 from tests.faults.run_call_sites import UNREACHABLE, Case, Recording, play, record, run, uncovered
+from tests.faults.sandbox import Sandbox, sandbox
 
 SITES = sorted(find_sites() - UNREACHABLE.keys())
 
