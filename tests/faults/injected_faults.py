@@ -1,4 +1,4 @@
-"""Faults between botocore and the network: one at one use of one site, as that operation can really fail."""
+"""Faults between botocore and the network, at the uses of sites, as their operations can really fail."""
 
 import json
 import threading
@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from random import Random
+from typing import Any, Literal, Protocol, cast
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -141,6 +142,14 @@ def _half(request: AWSPreparedRequest, send: Send, body: Mapping[str, Any], some
     return answered
 
 
+class Faults(Protocol):
+    """What decides which calls fail; asked by one thread at a time."""
+
+    def meets(self, use: Use, service: str) -> Kind | None:
+        """Say how a call fails, None if it does not."""
+        ...
+
+
 @dataclass
 class Fault:
     """One fault at the first calls of one use. `struck` counts them: 0 means that it was never reached."""
@@ -148,6 +157,31 @@ class Fault:
     use: Use
     kind: Kind
     struck: int = 0
+
+    def meets(self, use: Use, _service: str) -> Kind | None:
+        """Say how a call fails."""
+        if use != self.use or self.struck == self.kind.calls:
+            return None
+        self.struck += 1
+        return self.kind
+
+
+@dataclass
+class Storm:
+    """Faults of any kind at any calls, drawn with this chance, until it has spent itself; `struck` names them."""
+
+    chance: Random
+    rate: float = 0.05
+    faults: int = 12
+    struck: list[str] = field(default_factory=list)
+
+    def meets(self, use: Use, service: str) -> Kind | None:
+        """Say how a call fails."""
+        if len(self.struck) == self.faults or self.chance.random() >= self.rate:
+            return None
+        kind = self.chance.choice(kinds_for(use.site.operation, service))
+        self.struck.append(f"{use}: {kind}")
+        return kind
 
 
 @dataclass
@@ -157,19 +191,19 @@ class Wire:
     Attributes:
         played: operations that no service but we ourselves answer.
         uses: what was called, with the service and how often.
-        fault: the one to inject.
+        faults: what to inject, if anything.
     """
 
     played: dict[str, Send] = field(default_factory=dict)
     uses: Counter[tuple[Use, str]] = field(default_factory=Counter)
-    fault: Fault | None = None
+    faults: Faults | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _local: threading.local = field(default_factory=threading.local)
 
     def forget(self) -> None:
         """Begin anew: nothing recorded, and no fault."""
         self.uses.clear()
-        self.fault = None
+        self.faults = None
 
     def begin(self, operation: str, service: str) -> None:
         """Note a call of this thread, and whether it is to fail."""
@@ -180,9 +214,8 @@ class Wire:
             return
         with self._lock:
             self.uses[use, service] += 1
-            if self.fault and self.fault.use == use and self.fault.struck < self.fault.kind.calls:
-                self.fault.struck += 1
-                self._local.kind = self.fault.kind
+            if self.faults:
+                self._local.kind = self.faults.meets(use, service)
 
     def send(self, request: AWSPreparedRequest, send: Send) -> AWSResponse:
         """Send a request, or have the fault do so."""

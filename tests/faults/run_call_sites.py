@@ -3,19 +3,23 @@
 Each scenario is run once to see which sites it comes to. Then, for each use of a site and each way in which its
 operation can fail, the shortest scenario that comes to it is run with that fault, and everything is audited: no row
 lost or open, nothing sent twice, no drift between counters and rows, the mailing over, no error but a 503 at the API.
+Last come storms: faults of any kind at any calls, several in each run of a scenario.
 """
 
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
+from random import Random
 
 from tests.faults.call_sites import Site, Use, find_sites
-from tests.faults.injected_faults import Fault, Kind, kinds_for
+from tests.faults.injected_faults import Fault, Faults, Kind, Storm, kinds_for
 from tests.faults.sandbox import Sandbox, sandbox
 from tests.faults.sensible_user import User
 from tests.faults.site_scenarios import SCENARIOS, Scenario
 
+STORMS = 10
 # A site that no scenario can come to, with the reason.
 UNREACHABLE: Mapping[Site, str] = {}
 
@@ -31,14 +35,15 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a case.
+    """What came of a case, or of a storm.
 
     Attributes:
+        what: the columns of the table that say what was done.
         findings: which promises were broken; none if all were kept.
         log: of the application, where one was broken.
     """
 
-    case: Case
+    what: tuple[str, str, str, str]
     findings: tuple[str, ...]
     seconds: float
     log: str = ""
@@ -89,29 +94,42 @@ def record(on: Sandbox, scenarios: Sequence[Scenario] = SCENARIOS) -> Recording:
     return Recording({use: (scenario, service) for use, (_, scenario, service) in seen.items()}, tuple(findings))
 
 
-def play(on: Sandbox, scenario: Scenario, fault: Fault | None = None) -> list[str]:
-    """Run a scenario, with a fault or without; returns which promises were broken."""
+def play(on: Sandbox, scenario: Scenario, faults: Faults | None = None) -> list[str]:
+    """Run a scenario, with faults or without; returns which promises were broken."""
     with on.deployment() as deployment:
-        on.wire.fault = fault
+        on.wire.faults = faults
         try:
             audits = scenario(User(deployment))
         except AssertionError as error:
             findings = [f"{scenario.__name__}: {error or 'not as expected'}"]
         else:
             findings = [found for audit in audits for found in audit.findings]
-        findings += (f"not translated: {error!r}" for error in deployment.errors)
-    if fault and not fault.struck:
-        findings.append("the fault was never reached")
-    return findings
+        return findings + [f"not translated: {error!r}" for error in deployment.errors]
 
 
 def run(on: Sandbox, cases: Iterable[Case]) -> Iterator[Result]:
     """Run cases, one after the other."""
     for case in cases:
-        started = time.monotonic()
-        findings = play(on, case.scenario, Fault(case.use, case.kind))
-        log = on.log.getvalue() if findings else ""
-        yield Result(case, tuple(findings), time.monotonic() - started, log)
+        fault = Fault(case.use, case.kind)
+        what = (str(case.use.site), case.use.caller, case.kind.when, case.kind.name)
+        result = _timed(on, what, case.scenario, fault)
+        missed = () if fault.struck else ("the fault was never reached",)
+        yield replace(result, findings=result.findings + missed)
+
+
+def brew(on: Sandbox, seeds: Iterable[int], scenarios: Sequence[Scenario] = SCENARIOS) -> Iterator[Result]:
+    """Run each scenario in a storm of each seed."""
+    for seed in seeds:
+        for scenario in scenarios:
+            storm = Storm(Random(seed))  # noqa: S311 - chance that repeats itself
+            result = _timed(on, (f"storm {seed}", scenario.__name__, "both", "any"), scenario, storm)
+            yield replace(result, log="\n".join([*storm.struck, result.log])) if result.findings else result
+
+
+def _timed(on: Sandbox, what: tuple[str, str, str, str], scenario: Scenario, faults: Faults) -> Result:
+    started = time.monotonic()
+    findings = tuple(play(on, scenario, faults))
+    return Result(what, findings, time.monotonic() - started, on.log.getvalue() if findings else "")
 
 
 def uncovered(recording: Recording) -> list[str]:
@@ -128,7 +146,7 @@ def uncovered(recording: Recording) -> list[str]:
 
 
 def run_call_sites(tell: Callable[[Result], None] = lambda _result: None) -> list[Result]:
-    """Run the full product; `tell` hears of each result as it comes.
+    """Run the full product, and storms; `tell` hears of each result as it comes.
 
     Raises:
         RuntimeError: a site is never hit or not known, or a scenario does not hold even without a fault.
@@ -138,7 +156,7 @@ def run_call_sites(tell: Callable[[Result], None] = lambda _result: None) -> lis
         if wrong := [*recording.findings, *uncovered(recording)]:
             raise RuntimeError("\n".join(wrong))
         results = []
-        for result in run(on, recording.cases()):
+        for result in chain(run(on, recording.cases()), brew(on, range(STORMS))):
             tell(result)
             results.append(result)
         return results
@@ -150,15 +168,13 @@ def main() -> int:
     _say(head, "-" * len(head))
     results = run_call_sites(_tell)
     broken = sum(not result.kept for result in results)
-    sites = {result.case.use.site for result in results}
-    _say(f"{len(results)} faults at {len(sites)} call sites: {len(results) - broken} kept, {broken} broken")
+    _say(f"{len(results)} runs at {len(find_sites())} call sites: {len(results) - broken} kept, {broken} broken")
     return 1 if broken else 0
 
 
 def _tell(result: Result) -> None:
-    use, kind = result.case.use, result.case.kind
     came = "kept" if result.kept else "; ".join(result.findings)
-    _say(_row(str(use.site), use.caller, kind.when, kind.name, f"{result.seconds:.1f}", came))
+    _say(_row(*result.what, f"{result.seconds:.1f}", came))
     sys.stderr.write(result.log)
 
 

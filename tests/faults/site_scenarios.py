@@ -61,8 +61,8 @@ def large_mailing(user: User) -> list[Audit]:
     user.deployment.work_once("plan")
     user.deployment.work_once("send", seconds=3)
     user.deployment.work()
-    ticket = {"v": 1, "mailing_id": mailing, "message_ids": [row["id"] for row in user.rows(mailing)]}
-    user.deployment.queues["send"].put(json.dumps(ticket))
+    if ids := [row["id"] for row in user.rows(mailing)]:
+        user.deployment.queues["send"].put(json.dumps({"v": 1, "mailing_id": mailing, "message_ids": ids}))
     return [user.ended(mailing)]
 
 

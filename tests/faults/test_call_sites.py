@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -10,9 +11,11 @@ from chalicelib.adapters.dynamodb import Item
 from chalicelib.domain.message import Outcome
 from tests.faults.call_sites import Site, find_sites
 from tests.faults.injected_faults import Fault
-from tests.faults.run_call_sites import UNREACHABLE, Case, Recording, play, record, run, uncovered
+from tests.faults.run_call_sites import UNREACHABLE, Case, Recording, brew, play, record, run, uncovered
 from tests.faults.sandbox import Sandbox, sandbox
+from tests.faults.site_scenarios import SCENARIOS, Scenario
 
+SEED = 7
 SITES = sorted(find_sites() - UNREACHABLE.keys())
 
 
@@ -45,7 +48,14 @@ def test_an_error_at_a_call_breaks_no_promise(on: Sandbox, recording: Recording,
     # One of the many cases of each site; `make faults` runs all of them.
     (result,) = run(on, [case for case in recording.sample() if case.use.site == site])
 
-    assert result.findings == (), f"{result.case}\n{result.log}"
+    assert result.findings == (), f"{result.what}\n{result.log}"
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_many_errors_at_once_break_no_promise(on: Sandbox, scenario: Scenario) -> None:
+    (result,) = brew(on, [SEED], [scenario])
+
+    assert result.findings == (), result.log
 
 
 def test_an_error_that_leaves_an_adapter_as_the_vendor_made_it_is_found(
@@ -79,7 +89,9 @@ def test_a_fault_that_is_never_reached_is_found(on: Sandbox, recording: Recordin
     case = case_of(recording, "release BatchExecuteStatement < _Run._give_back", "throttled")
     other = case_of(recording, "find_by_phone BatchGetItem < ManageClients.with_phone", "throttled")
 
-    assert "the fault was never reached" in play(on, other.scenario, Fault(case.use, case.kind))
+    (result,) = run(on, [replace(case, scenario=other.scenario)])
+
+    assert result.findings == ("the fault was never reached",)
 
 
 class TestFinder:
