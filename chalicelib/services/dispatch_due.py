@@ -63,16 +63,22 @@ class DispatchDue:
                     failures.append(error)
             return found
 
-        counts = {
-            "mailings_started": found_by(lambda: len(self.start_due())),
-            "segments": found_by(self._segments),
-            "deferred": found_by(*self._shards(Status.DEFERRED, PUT_OFF_GRACE, stop_at)),
-            "queued": found_by(*self._shards(Status.QUEUED, self.queued_grace, stop_at))
-            if found_by(self._is_nearly_empty)
-            else 0,
-            "mailings_running": found_by(lambda: self._finish_started(stop_at)),
-        }
-        logger.info("dispatched", extra=counts)
+        started = found_by(lambda: len(self.start_due()))
+        segments = found_by(self._segments)
+        deferred = found_by(*self._shards(Status.DEFERRED, PUT_OFF_GRACE, stop_at))
+        nearly_empty = found_by(self._is_nearly_empty)
+        queued = found_by(*self._shards(Status.QUEUED, self.queued_grace, stop_at)) if nearly_empty else 0
+        running = found_by(lambda: self._finish_started(stop_at))
+        logger.info(
+            "dispatched",
+            extra={
+                "mailings_started": started,
+                "mailings_running": running,
+                "segments": segments,
+                "deferred": deferred,
+                "queued": queued,
+            },
+        )
         if failures:
             raise TransientError(f"not dispatched in {len(failures)} parts, the first: {failures[0]}") from failures[0]
 
