@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from chalice.app import Chalice, CloudWatchEvent, SQSEvent
 
 from chalicelib import api
-from chalicelib.bootstrap import application, utc_now
+from chalicelib.bootstrap import application
 from chalicelib.services.receive_check import receive_check
 from chalicelib.services.receive_tickets import receive_messages, receive_segments, receive_start
 
@@ -70,4 +70,4 @@ def _stop_at(event: SQSEvent | CloudWatchEvent) -> datetime:
 
 def _before_timeout(context: object) -> datetime:
     left = cast("LambdaContext", context).get_remaining_time_in_millis()
-    return utc_now() + timedelta(milliseconds=left) - TIME_TO_STOP
+    return application().clock() + timedelta(milliseconds=left) - TIME_TO_STOP

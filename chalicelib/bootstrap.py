@@ -30,6 +30,7 @@ from chalicelib.domain.backoff import Backoff
 from chalicelib.domain.breaker import BreakerPolicy
 from chalicelib.domain.dead_letter import DeadQueue
 from chalicelib.domain.delivery import Policy
+from chalicelib.ports import Clock
 from chalicelib.services.cached_mailings import CachedMailings
 from chalicelib.services.check_changed import CheckChanged
 from chalicelib.services.check_drift import CheckDrift
@@ -73,8 +74,9 @@ def new_id() -> str:
 class Application:
     """Everything that runs, wired. Tests put their own parts in the place of any attribute."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
         self.settings = settings
+        self.clock = clock
         observability.configure(settings.log_level)
         tables.bind(settings.table_prefix)
 
@@ -186,7 +188,7 @@ class Application:
     @cached_property
     def manage_clients(self) -> ManageClients:
         """Clients as the API knows them."""
-        return ManageClients(self.clients, self.audience, self.look_again, clock=utc_now, new_id=new_id)
+        return ManageClients(self.clients, self.audience, self.look_again, clock=self.clock, new_id=new_id)
 
     @cached_property
     def look_again(self) -> LookAgain:
@@ -196,22 +198,22 @@ class Application:
     @cached_property
     def manage_mailings(self) -> ManageMailings:
         """Mailings as the API knows them."""
-        return ManageMailings(self.mailings, self.scheduler, self.order_sweep, clock=utc_now, new_id=new_id)
+        return ManageMailings(self.mailings, self.scheduler, self.order_sweep, clock=self.clock, new_id=new_id)
 
     @cached_property
     def control_mailings(self) -> ControlMailings:
         """Starts, pauses, resumes, cancels and retries mailings."""
-        return ControlMailings(self.mailings, self.scheduler, self.order_sweep, utc_now)
+        return ControlMailings(self.mailings, self.scheduler, self.order_sweep, self.clock)
 
     @cached_property
     def order_sweep(self) -> OrderSweep:
         """Has rows follow a change of their mailing."""
-        return OrderSweep(self.segments, self.tickets, utc_now)
+        return OrderSweep(self.segments, self.tickets, self.clock)
 
     @cached_property
     def start_due(self) -> StartDue:
         """Starts what is due."""
-        return StartDue(self.mailings, self.scheduler, clock=utc_now)
+        return StartDue(self.mailings, self.scheduler, clock=self.clock)
 
     @cached_property
     def read_messages(self) -> ReadMessages:
@@ -221,7 +223,7 @@ class Application:
     @cached_property
     def explain_message(self) -> ExplainMessage:
         """Says why a message is where it is."""
-        return ExplainMessage(self.messages, self.mailings, self.clients, utc_now, self.policy, self.breaker)
+        return ExplainMessage(self.messages, self.mailings, self.clients, self.clock, self.policy, self.breaker)
 
     @cached_property
     def read_statistics(self) -> ReadStatistics:
@@ -231,22 +233,22 @@ class Application:
     @cached_property
     def list_dead_letters(self) -> ListDeadLetters:
         """Says what lies in the dead-letter queues."""
-        return ListDeadLetters(self.dead_letters, utc_now)
+        return ListDeadLetters(self.dead_letters, self.clock)
 
     @cached_property
     def redrive_dead_letters(self) -> RedriveDeadLetters:
         """Puts dead letters back."""
-        return RedriveDeadLetters(self.dead_letters, self.cached_mailings, self.tickets, self.scheduler, utc_now)
+        return RedriveDeadLetters(self.dead_letters, self.cached_mailings, self.tickets, self.scheduler, self.clock)
 
     @cached_property
     def cached_mailings(self) -> CachedMailings:
         """Mailings, at most two seconds old."""
-        return CachedMailings(self.mailings, utc_now)
+        return CachedMailings(self.mailings, self.clock)
 
     @cached_property
     def finish_mailing(self) -> FinishMailing:
         """Finds out that a mailing is planned, or finished."""
-        return FinishMailing(self.mailings, self.segments, self.counters, utc_now)
+        return FinishMailing(self.mailings, self.segments, self.counters, self.clock)
 
     @cached_property
     def plan_mailing(self) -> PlanMailing:
@@ -258,7 +260,7 @@ class Application:
             self.tickets,
             self.scheduler,
             self.plan_segment,
-            utc_now,
+            self.clock,
             plan_segments=self.settings.plan_segments,
             express_max_clients=self.settings.express_max_clients,
         )
@@ -274,7 +276,7 @@ class Application:
             self.tickets,
             self.finish_mailing,
             self.sweep_messages,
-            utc_now,
+            self.clock,
             queued_grace=self.queued_grace,
         )
 
@@ -286,7 +288,7 @@ class Application:
             self.message_lists,
             self.messages,
             self.tickets,
-            utc_now,
+            self.clock,
             self.policy,
             queued_grace=self.queued_grace,
         )
@@ -315,7 +317,7 @@ class Application:
             probe_cap=timedelta(seconds=settings.breaker_probe_cap_seconds),
             request_timeout=self.policy.request_timeout,
         )
-        return SharedBreaker(self.control, utc_now, policy)
+        return SharedBreaker(self.control, self.clock, policy)
 
     @cached_property
     def provider_gate(self) -> ProviderGate:
@@ -323,12 +325,12 @@ class Application:
         per_second, at_once = self.settings.provider_max_per_second, self.settings.provider_max_in_flight
         return ProviderGate(
             self.breaker,
-            utc_now,
+            self.clock,
             random.uniform,
             new_id,
             per_second,
-            pace=Pace(self.control, utc_now, time.sleep, per_second) if per_second else None,
-            in_flight=InFlight(self.control, utc_now, at_once, self.settings.sender_threads) if at_once else None,
+            pace=Pace(self.control, self.clock, time.sleep, per_second) if per_second else None,
+            in_flight=InFlight(self.control, self.clock, at_once, self.settings.sender_threads) if at_once else None,
         )
 
     @cached_property
@@ -340,7 +342,7 @@ class Application:
             self.clients,
             self.provider,
             self.provider_gate,
-            utc_now,
+            self.clock,
             random.uniform,
             self.policy,
         )
@@ -350,7 +352,7 @@ class Application:
             self.messages,
             self.tickets,
             self.finish_mailing,
-            utc_now,
+            self.clock,
             new_id,
             ThreadPoolExecutor(threads, thread_name_prefix="deliver"),
             threads,
@@ -368,7 +370,7 @@ class Application:
             self.messages,
             self.tickets,
             self.breaker,
-            utc_now,
+            self.clock,
             queued_grace=self.queued_grace,
             due_shards=DUE_SHARDS,
         )
@@ -376,12 +378,12 @@ class Application:
     @cached_property
     def check_drift(self) -> CheckDrift:
         """Recounts a mailing."""
-        return CheckDrift(self.mailings, self.message_lists, self.messages, self.counters, utc_now, time.sleep)
+        return CheckDrift(self.mailings, self.message_lists, self.messages, self.counters, self.clock, time.sleep)
 
     @cached_property
     def check_changed(self) -> CheckChanged:
         """Recounts what has changed of late."""
-        return CheckChanged(self.mailings, self.check_drift, utc_now, observability.count)
+        return CheckChanged(self.mailings, self.check_drift, self.clock, observability.count)
 
     @cached_property
     def repair_counters(self) -> RepairCounters:

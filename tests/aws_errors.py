@@ -27,6 +27,17 @@ def cancelled(*codes: str) -> Answer:
     return error("TransactionCanceledException", CancellationReasons=[{"Code": code} for code in codes])
 
 
+def as_response(url: str, answer: Answer) -> AWSResponse:
+    """Make of an answer what botocore gets from the network."""
+    status, body = answer
+    content = json.dumps(body).encode()
+    headers = {"content-type": "application/x-amz-json-1.0", "content-length": str(len(content))}
+    if "__type" in body:
+        headers["x-amzn-errortype"] = str(body["__type"])  # there services with a REST protocol name the error
+    made: Any = HeadersDict(headers)
+    return AWSResponse(url, status, made, _Body(content))
+
+
 @contextmanager
 def answered(client: Any, operation: str, *answers: Answer | None) -> Iterator[list[dict[str, Any]]]:  # noqa: ANN401
     """Answer the next calls of an operation so; None, and each call after them, reaches the service.
@@ -40,10 +51,7 @@ def answered(client: Any, operation: str, *answers: Answer | None) -> Iterator[l
         given = answers[len(calls) - 1] if len(calls) <= len(answers) else None
         if given is None:
             return None
-        status, body = given
-        content = json.dumps(body).encode()
-        headers: Any = HeadersDict({"content-type": "application/x-amz-json-1.0", "content-length": str(len(content))})
-        return AWSResponse(request.url, status, headers, _Body(content))
+        return as_response(request.url, given)
 
     event = f"before-send.{client.meta.service_model.service_id.hyphenize()}.{operation}"
     client.meta.events.register(event, answer)

@@ -4,25 +4,16 @@ import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import boto3
-from chalice.app import Chalice
 
-from chalicelib.api import register
+from app import app
 
 TOKEN = "a-token-of-tests"
 PROXY = "/{proxy+}"
-
-
-@cache
-def app() -> Chalice:
-    made = Chalice(app_name="test")
-    register(made)
-    return made
 
 
 def token_secret(name: str) -> None:
@@ -85,14 +76,14 @@ class Gateway:
                 "requestId": "4f8a1f0e-0000-4000-8000-000000000001",
             },
         }
-        answer = app()(event, SimpleNamespace())
+        answer = app(event, SimpleNamespace())
         return Answer(answer["statusCode"], answer["headers"], answer["body"])
 
     def _route(self, method: str, path: str) -> tuple[str, dict[str, str]]:
         segments = path.split("/")
-        for route in sorted(app().routes, key=lambda route: route.count("{")):
+        for route in sorted(app.routes, key=lambda route: route.count("{")):
             parts = route.split("/")
-            if method in app().routes[route] and len(parts) == len(segments):
+            if method in app.routes[route] and len(parts) == len(segments):
                 pairs = list(zip(parts, segments, strict=True))
                 if all(part == segment or (part.startswith("{") and segment) for part, segment in pairs):
                     return route, {part[1:-1]: quote(segment, safe="%") for part, segment in pairs if part[:1] == "{"}

@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from pynamodb.expressions.condition import Condition
+
 from chalicelib.adapters.model_errors import stale, translated_model
 from chalicelib.adapters.tables import MailingItem
 from chalicelib.domain.audience import AudienceFilter
 from chalicelib.domain.local_window import LocalWindow
 from chalicelib.domain.mailing import Mailing, MailingStatus, OnUncertain
+from chalicelib.errors import StaleError
 from chalicelib.ports import Page
 
 _SAME_NAMES = (
@@ -35,8 +38,7 @@ class DynamoMailingRepository:
 
     def create(self, mailing: Mailing) -> None:
         """Store a mailing."""
-        with stale("a mailing of this id exists"):
-            to_item(mailing).save(MailingItem.id.does_not_exist())
+        self._save(mailing, MailingItem.id.does_not_exist(), "a mailing of this id exists")
 
     def get(self, mailing_id: str) -> Mailing | None:
         """Read a mailing, consistently."""
@@ -48,8 +50,7 @@ class DynamoMailingRepository:
 
     def replace(self, before: Mailing, after: Mailing) -> None:
         """Change a mailing, on condition of its version."""
-        with stale("the mailing has changed since it was read"):
-            to_item(after).save(MailingItem.version == before.version)
+        self._save(after, MailingItem.version == before.version, "the mailing has changed since it was read")
 
     def starting_until(self, moment: datetime, limit: int) -> Sequence[Mailing]:
         """List scheduled mailings whose start is not after this moment, earliest first."""
@@ -74,6 +75,15 @@ class DynamoMailingRepository:
             mailings = [from_item(item) for item in found]
         last = found.last_evaluated_key
         return Page(mailings, json.dumps(last) if last else None)
+
+    def _save(self, mailing: Mailing, condition: Condition, refused: str) -> None:
+        try:
+            with stale(refused):
+                to_item(mailing).save(condition)
+        except StaleError:
+            # A put whose answer was lost is sent again by botocore, and then meets its own work.
+            if self.get(mailing.id) != mailing:
+                raise
 
 
 def to_item(mailing: Mailing) -> MailingItem:

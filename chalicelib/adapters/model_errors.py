@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from botocore.exceptions import ClientError
 from pynamodb.exceptions import PutError, PynamoDBException, UpdateError
 
 from chalicelib.adapters.dynamodb import translated
@@ -29,6 +30,12 @@ def stale(message: str) -> Iterator[None]:
         try:
             yield
         except (PutError, UpdateError) as error:
-            if error.cause_response_code == "ConditionalCheckFailedException":
+            if _is_refused(error):
                 raise StaleError(message) from error
             raise
+
+
+def _is_refused(error: PutError | UpdateError) -> bool:
+    """Tell whether the condition of a write did not hold."""
+    cause = error.cause  # PynamoDB's own `cause_response_code` stumbles over a read timeout
+    return isinstance(cause, ClientError) and cause.response["Error"]["Code"] == "ConditionalCheckFailedException"

@@ -36,7 +36,7 @@ SHAPES: Mapping[DeadQueue, type[AnyContent]] = {
 _FAULT = f"failed by a fault of ours, or as the function died, each of {MAX_RECEIVES} times that it was received"
 _SENDER_FAULT = (
     f"{_FAULT}; see the sender's log lines `tickets could not be begun`, `delivery failed`, "
-    "`outcomes could not be recorded`, `rows could not be given back`, `ticket could not be handed on`"
+    "`outcomes could not be recorded`, `rows could not be given back`, `tickets could not be handed on`"
 )
 FAULTS: Mapping[DeadQueue, str] = {
     DeadQueue.PLAN: f"{_FAULT}; see plan-segment's log line `segment not planned; its ticket comes again`",

@@ -2,14 +2,16 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from chalicelib.domain.delivery import is_sent_at
 from chalicelib.domain.mailing import STARTED
 from chalicelib.domain.message import PUT_OFF_GRACE, Status
 from chalicelib.domain.tickets import deal_out
+from chalicelib.errors import TransientError
 from chalicelib.ports import Clock, DueMessage, MailingRepository, MessageRepository, SegmentRepository, TicketQueue
 from chalicelib.services.cached_mailings import CachedMailings
 from chalicelib.services.finish_mailing import FinishMailing
@@ -22,6 +24,8 @@ logger = logging.getLogger(__name__)
 NEARLY_EMPTY_TICKETS = 100
 PAGE = 240  # ten tickets
 SEGMENTS = 100
+
+Look = Callable[[], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +48,47 @@ class DispatchDue:
     due_shards: int
 
     def __call__(self, stop_at: datetime) -> None:
-        """Look at everything once, or until `stop_at`; the next minute goes on."""
-        started = self.start_due()
-        segments = self._segments()
-        deferred = self._messages(Status.DEFERRED, PUT_OFF_GRACE, stop_at)
-        # While tickets wait, a queued row is late because the queue is long, and one more ticket makes it longer.
-        # While requests are held back, tickets go round with a delay.
-        nearly_empty = self.tickets.backlog(delayed=self.breaker.hold() is not None) <= NEARLY_EMPTY_TICKETS
-        queued = self._messages(Status.QUEUED, self.queued_grace, stop_at) if nearly_empty else 0
-        running = self._finish_started(stop_at)
+        """Look at everything once, or until `stop_at`; the next minute goes on.
+
+        Raises:
+            TransientError: something could not be looked at; all the rest was.
+        """
+        failures: list[TransientError] = []
+
+        def found_by(*looks: Look) -> int:
+            """Add up what was found. A look that fails takes none of the others with it, now or each minute."""
+            found = 0
+            for look in looks:
+                try:
+                    found += look()
+                except TransientError as error:
+                    logger.warning("not dispatched in part", extra={"error": str(error)})
+                    failures.append(error)
+            return found
+
+        started = found_by(lambda: len(self.start_due()))
+        segments = found_by(self._segments)
+        deferred = found_by(*self._shards(Status.DEFERRED, PUT_OFF_GRACE, stop_at))
+        nearly_empty = found_by(self._is_nearly_empty)
+        queued = found_by(*self._shards(Status.QUEUED, self.queued_grace, stop_at)) if nearly_empty else 0
+        running = found_by(lambda: self._finish_started(stop_at))
         logger.info(
             "dispatched",
             extra={
-                "mailings_started": len(started),
+                "mailings_started": started,
                 "mailings_running": running,
                 "segments": segments,
                 "deferred": deferred,
                 "queued": queued,
             },
         )
+        if failures:
+            raise TransientError(f"not dispatched in {len(failures)} parts, the first: {failures[0]}") from failures[0]
+
+    def _is_nearly_empty(self) -> bool:
+        # While tickets wait, a queued row is late because the queue is long, and one more ticket makes it longer.
+        # While requests are held back, tickets go round with a delay.
+        return self.tickets.backlog(delayed=self.breaker.hold() is not None) <= NEARLY_EMPTY_TICKETS
 
     def _segments(self) -> int:
         now = self.clock()
@@ -74,8 +100,8 @@ class DispatchDue:
                 self.tickets.send_segments(mailing_id, [name])
         return len(due)
 
-    def _messages(self, status: Status, grace: timedelta, stop_at: datetime) -> int:
-        return sum(self._shard(status, shard, grace, stop_at) for shard in range(self.due_shards))
+    def _shards(self, status: Status, grace: timedelta, stop_at: datetime) -> Iterator[Look]:
+        return (partial(self._shard, status, shard, grace, stop_at) for shard in range(self.due_shards))
 
     def _shard(self, status: Status, shard: int, grace: timedelta, stop_at: datetime) -> int:
         dispatched = 0

@@ -4,7 +4,13 @@ from dataclasses import replace
 from datetime import time, timedelta
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
 from pynamodb.exceptions import GetError, PutError
 
 from chalicelib.adapters.mailing_repository import DynamoMailingRepository
@@ -13,6 +19,7 @@ from chalicelib.domain.audience import AudienceFilter
 from chalicelib.domain.local_window import LocalWindow
 from chalicelib.domain.mailing import MailingStatus, OnUncertain
 from chalicelib.errors import StaleError, TransientError
+from tests.aws_errors import first_answer_lost
 from tests.builders import NOW, mailing, ulid
 from tests.fakes.mailings import FakeMailingRepository
 
@@ -126,10 +133,21 @@ class TestFailures:
         with pytest.raises(TransientError):
             self.failing(monkeypatch, error).get(ulid(1))
 
-    def test_a_lost_connection_passes(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        error = PutError("lost", EndpointConnectionError(endpoint_url="http://x"))
+    @pytest.mark.parametrize("lost", [EndpointConnectionError, ReadTimeoutError, ConnectionClosedError])
+    def test_a_lost_connection_passes(self, monkeypatch: pytest.MonkeyPatch, lost: type[BotoCoreError]) -> None:
+        error = PutError("lost", lost(endpoint_url="http://x"))
         with pytest.raises(TransientError):
             self.failing(monkeypatch, error).create(mailing())
+
+    @pytest.mark.usefixtures("built")
+    def test_a_write_that_is_sent_again_since_its_answer_was_lost_is_no_conflict(self) -> None:
+        mailings, before, after = DynamoMailingRepository(), mailing(), mailing(text="newer", version=2)
+        client = MailingItem._get_connection().connection.client
+        with first_answer_lost(client, "PutItem"):
+            mailings.create(before)
+        with first_answer_lost(client, "PutItem"):
+            mailings.replace(before, after)
+        assert mailings.get(before.id) == after
 
     def test_a_fault_of_ours_does_not_pass(self, monkeypatch: pytest.MonkeyPatch) -> None:
         error = GetError("denied", self.refused("AccessDeniedException"))

@@ -6,6 +6,8 @@ import pytest
 from chalicelib.adapters import tables
 from chalicelib.bootstrap import Application
 from chalicelib.config import Settings
+from tests.builders import NOW
+from tests.fakes.clock import FakeClock
 
 ENVIRONMENT = {
     name.upper(): f"https://{name}.example/x"
@@ -28,3 +30,16 @@ def test_every_part_can_be_built_by_itself_and_once(application: Application, pa
 
     assert built is not None
     assert getattr(application, part) is built
+
+
+def test_no_part_asks_another_clock_than_the_one_that_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    application = Application(Settings.from_env(ENVIRONMENT), FakeClock(NOW))
+    try:
+        clocks = {part: clock for part in PARTS if (clock := getattr(getattr(application, part), "clock", None))}
+    finally:
+        tables.bind("unbound")
+
+    assert {"control_mailings", "dispatch_due", "plan_segment", "send_messages"} <= clocks.keys()
+    assert {part: clock() for part, clock in clocks.items()} == dict.fromkeys(clocks, NOW)
+    assert application.cached_mailings._clock() == NOW

@@ -1,4 +1,5 @@
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -8,9 +9,11 @@ from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.message import UNLEASED, Message, Reason, Status
 from chalicelib.domain.segment import Segment
 from chalicelib.domain.tickets import SegmentTicket
+from chalicelib.errors import TransientError
+from chalicelib.ports import DueMessage
 from chalicelib.services.dispatch_due import NEARLY_EMPTY_TICKETS, PAGE
 from tests.builders import NOW, mailing, message, ulid
-from tests.fakes.messages import DUE_SHARDS
+from tests.fakes.messages import DUE_SHARDS, FakeMessageRepository
 from tests.fakes.watched import Killed, KillSwitch, Moment
 from tests.log_lines import log_lines
 from tests.world import QUEUED_GRACE, RUN_TIME, World
@@ -230,6 +233,36 @@ def test_mailings_that_run_are_looked_at_beyond_one_page() -> None:
     made = world(*some)
     made.dispatch()
     assert {one.status for one in made.mailings.stored.values()} == {MailingStatus.FINISHED}
+
+
+def test_what_cannot_be_looked_at_holds_nothing_else_back() -> None:
+    class Partly(FakeMessageRepository):
+        def due(self, status: Status, shard: int, before: datetime, limit: int) -> Sequence[DueMessage]:
+            if shard == 0:
+                raise TransientError("throttled")
+            return super().due(status, shard, before, limit)
+
+    made = world()
+    made.messages = Partly()
+    add_rows(made, row(DUE_SHARDS), row(DUE_SHARDS + 1), row(2, Status.DEFERRED))
+    with log_lines() as lines, pytest.raises(TransientError, match="in 2 parts, the first: throttled"):
+        made.dispatch()
+    assert sorted(made.tickets.ids()) == [2, DUE_SHARDS + 1]
+    (line,) = [line for line in lines if line.message == "dispatched"]
+    assert [vars(line)[name] for name in ("deferred", "queued", "mailings_running")] == [1, 1, 1]
+
+
+def test_queued_rows_wait_while_nobody_can_tell_how_long_their_queue_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = world()
+    add_rows(made, row(1), row(2, Status.DEFERRED))
+
+    def backlog() -> int:
+        raise TransientError("throttled")
+
+    monkeypatch.setattr(made.tickets, "backlog", backlog)
+    with pytest.raises(TransientError):
+        made.dispatch()
+    assert made.tickets.ids() == [2]
 
 
 def test_a_dispatched_minute_leaves_one_line_of_counts() -> None:

@@ -1,0 +1,229 @@
+"""What users and the world do to a deployment, so that every call of AWS comes about: small parts, each audited."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+from tests.faults.auditor import Audit
+from tests.faults.own_provider import BUSY, OK
+from tests.faults.sensible_user import User, at
+
+Scenario = Callable[[User], list[Audit]]
+REFUSED = 400
+LARGE = 6  # above EXPRESS_MAX_CLIENTS of these deployments
+CANCELLED = frozenset({"cancelled"})
+
+
+def clients_come_and_go(user: User) -> list[Audit]:
+    """Create, change, list and delete clients; the audience is read by a mailing of one tag."""
+    stays, moves, calls, goes = user.add_clients(4)
+    user.ask("PATCH", f"/clients/{moves}", {"tag": "b"})
+    user.ask("PATCH", f"/clients/{calls}", {"phone": "79170000000"})
+    user.delete(f"/clients/{goes}")
+    comes_back = user.add_client(user.phones[3], "a")
+    assert {one["id"] for one in user.all_of("/clients?tag=a")} == {stays, calls, comes_back}
+    assert [one["id"] for one in user.all_of("/clients?operator_code=917")] == [calls]
+    assert [one["id"] for one in user.all_of("/clients?phone=79170000000")] == [calls]
+    assert user.all_of(f"/clients?phone={user.phones[2]}") == []
+    assert user.ask("GET", f"/clients/{moves}")["tag"] == "b"
+    user.clients = dict.fromkeys([stays, calls, comes_back], user.clients[stays])
+    return [user.ended(user.mail(filter={"tags": ["a"]}))]
+
+
+def small_mailing(user: User) -> list[Audit]:
+    """Plan at once; refused messages, and their retry; everything that reads."""
+    first, *_ = user.add_clients(3)
+    refused = int(user.phones[0])
+    user.deployment.provider.status = lambda phone, number: REFUSED if phone == refused and number == 1 else OK
+    mailing = user.mail()
+    audits = [user.ended(mailing, ends=frozenset({"sent", "failed.refused"}))]
+    assert {row["client_id"] for row in user.all_of(f"/mailings/{mailing}/messages?status=failed")} == {first}
+    user.control(mailing, "retry", "running")
+    audits.append(user.ended(mailing))
+    (row,) = user.all_of(f"/clients/{first}/messages")
+    assert user.ask("GET", f"/messages/{row['id']}")["attempts"] == 2
+    user.ask("GET", f"/messages/{row['id']}/explain")
+    assert [one["id"] for one in user.all_of("/mailings?status=finished")] == [mailing]
+    statistics = user.ask("GET", f"/mailings/{mailing}/stats")
+    assert (statistics["messages"]["sent"], statistics["attempts"]) == (3, 4)
+    assert user.ask("GET", "/stats")["totals"]["sent"] == 3
+    return audits
+
+
+def large_mailing(user: User) -> list[Audit]:
+    """Plan by segments; a provider that is busy at first, a ticket that comes twice, functions without time."""
+    user.add_clients(LARGE)
+    busy = int(user.phones[0])
+    user.deployment.provider.status = lambda phone, number: BUSY if phone == busy and number == 1 else OK
+    mailing = user.mail()
+    user.deployment.start()
+    user.deployment.work_once("plan", seconds=3)
+    user.deployment.work_once("plan")
+    user.deployment.work_once("send", seconds=3)
+    user.deployment.work()
+    if ids := [row["id"] for row in user.rows(mailing)]:
+        user.deployment.queues["send"].put(json.dumps({"v": 1, "mailing_id": mailing, "message_ids": ids}))
+    return [user.ended(mailing)]
+
+
+def mailing_of_the_future(user: User) -> list[Audit]:
+    """A draft that is changed, started, and changed again; the planner is called early, then by its schedule."""
+    user.add_clients(2)
+    mailing = user.mail(after=timedelta(hours=1), draft=True)
+    start_at = user.deployment.clock() + timedelta(hours=2)
+    user.change(mailing, start_at=start_at.isoformat())
+    user.control(mailing, "start", "scheduled")
+    user.change(mailing, start_at=(start_at + timedelta(hours=1)).isoformat(), text="Hello again")
+    user.deployment.call_planner({"mailing_id": mailing})
+    user.deployment.minute(60)
+    assert user.state_of(mailing) == "scheduled"
+    user.deployment.minute(125)
+    return [user.ended(mailing)]
+
+
+def lost_start(user: User) -> list[Audit]:
+    """The call of the planner is lost; the user asks for what is due."""
+    user.add_clients(2)
+    user.deployment.loses_starts = True
+    mailing = user.mail()
+    user.deployment.loses_starts = False
+    user.ask("POST", "/mailings/process", wanted=202)
+    return [user.ended(mailing)]
+
+
+def window_opens(user: User) -> list[Audit]:
+    """Put off until the window opens."""
+    user.add_clients(2)
+    now = user.deployment.clock()
+    window = {"from": at(now + timedelta(hours=1)), "to": at(now + timedelta(hours=4))}
+    mailing = user.mail(window=window)
+    user.deployment.work()
+    assert user.deployment.provider.seen == []
+    user.deployment.heal(until=lambda: {row["status"] for row in user.rows(mailing)} == {"deferred"})
+    user.deployment.minute(65)
+    return [user.ended(mailing)]
+
+
+def window_taken_away(user: User) -> list[Audit]:
+    """Put off until the window opens, which is then taken away: the rows follow by sweep."""
+    user.add_clients(LARGE)
+    now = user.deployment.clock()
+    mailing = user.mail(window={"from": at(now + timedelta(hours=2)), "to": at(now + timedelta(hours=3))})
+    user.deployment.work()
+    user.change(mailing, window=None, end_at=(now + timedelta(hours=5)).isoformat())
+    return [user.ended(mailing)]
+
+
+def paused_and_resumed(user: User) -> list[Audit]:
+    """Pause while messages wait for a retry, change the text, resume."""
+    user.add_clients(3)
+    user.deployment.provider.status = lambda _phone, number: BUSY if number == 1 else OK
+    mailing = user.mail()
+    user.deployment.heal(until=lambda: user.state_of(mailing) == "running")
+    user.control(mailing, "pause", "paused")
+    user.deployment.minute()
+    seen = len(user.deployment.provider.seen)
+    user.change(mailing, text="Hello again")
+    user.deployment.minute(3)
+    assert len(user.deployment.provider.seen) == seen, "requests during a pause"
+    user.control(mailing, "resume", "running", "finished")
+    return [user.ended(mailing)]
+
+
+def called_off(user: User) -> list[Audit]:
+    """Cancel a mailing that runs, and one that has not started."""
+    user.add_clients(3)
+    user.deployment.provider.status = lambda _phone, _number: BUSY
+    mailing = user.mail(lasting=timedelta(hours=2))
+    user.deployment.heal(until=lambda: len(user.rows(mailing)) == 3)
+    user.control(mailing, "cancel", "cancelled")
+    audits = [user.ended(mailing, status="cancelled", ends=CANCELLED)]
+    user.clients = {}
+    future = user.mail(after=timedelta(hours=1))
+    user.control(future, "cancel", "cancelled")
+    user.deployment.minute(65)
+    return [*audits, user.stands(future, status="cancelled")]
+
+
+def deleted_mailing(user: User) -> list[Audit]:
+    """Delete a mailing that runs."""
+    user.add_clients(LARGE)
+    user.deployment.provider.status = lambda _phone, _number: BUSY
+    mailing = user.mail(lasting=timedelta(hours=2))
+    user.deployment.heal(until=lambda: len(user.rows(mailing)) == LARGE)
+    user.delete(f"/mailings/{mailing}")
+    assert user.all_of("/mailings") == []
+    return [user.ended(mailing, status="deleted", ends=CANCELLED)]
+
+
+def deleted_client(user: User) -> list[Audit]:
+    """Delete a client whose message waits for a retry."""
+    gone, *_ = user.add_clients(2)
+    busy = int(user.phones[0])
+    user.deployment.provider.status = lambda phone, _number: BUSY if phone == busy else OK
+    mailing = user.mail()
+    user.deployment.heal(until=lambda: len(user.rows(mailing)) == 2)
+    user.delete(f"/clients/{gone}")
+    return [user.ended(mailing, ends=frozenset({"sent", "cancelled"}))]
+
+
+def lost_tickets(user: User) -> list[Audit]:
+    """All tickets are lost; the dispatcher looks at segments and rows."""
+    user.add_clients(LARGE)
+    mailing = user.mail()
+    user.deployment.start()
+    user.deployment.queues["plan"].lose()
+    user.deployment.clock.jump(timedelta(minutes=8))
+    user.deployment.dispatch()
+    while user.deployment.work_once("plan"):
+        pass
+    user.deployment.queues["send"].lose()
+    return [user.ended(mailing)]
+
+
+def clock_that_jumps(user: User) -> list[Audit]:
+    """The clock jumps in the middle of a request: leases are over, and functions have no time left."""
+    user.add_clients(LARGE)
+    jumps = iter([timedelta(minutes=10), timedelta(seconds=40)])
+
+    def answer(_phone: int, _number: int) -> int:
+        user.deployment.clock.jump(next(jumps, timedelta()))
+        return OK
+
+    user.deployment.provider.status = answer
+    return [user.ended(user.mail())]
+
+
+def unreadable_tickets(user: User) -> list[Audit]:
+    """Tickets that nobody can read are set aside with their cause; those of nothing do nothing."""
+    user.add_clients(1)
+    for queue in ("plan", "send"):
+        user.deployment.queues[queue].put("no ticket")
+    user.deployment.queues["send"].put(json.dumps({"v": 1, "mailing_id": "none", "message_ids": [1]}))
+    user.deployment.queues["plan"].put(json.dumps({"v": 1, "mailing_id": "none", "segment": "plan#00"}))
+    audits = [user.ended(user.mail())]
+    user.deployment.minute(10)
+    for queue in ("plan", "send"):
+        letters = user.deployment.queues[queue].dead_letters()
+        assert letters, f"the unreadable ticket of {queue} is not in the dead-letter queue"
+        assert {letter["Body"] for letter in letters} == {"no ticket"}
+        assert all("unreadable" in letter["MessageAttributes"]["cause"]["StringValue"] for letter in letters)
+    return audits
+
+
+SCENARIOS: tuple[Scenario, ...] = (
+    clients_come_and_go,
+    small_mailing,
+    large_mailing,
+    mailing_of_the_future,
+    lost_start,
+    window_opens,
+    window_taken_away,
+    paused_and_resumed,
+    called_off,
+    deleted_mailing,
+    deleted_client,
+    lost_tickets,
+    clock_that_jumps,
+    unreadable_tickets,
+)
