@@ -40,9 +40,12 @@ POST /_control          sets the behaviour towards valid requests, replacing the
     retry_after         Retry-After of these answers unless 2xx: seconds, or a string such as an HTTP date
     drop                "before": reset the connection, the message is not accepted; "after" or true: accept it and
                         reset; "half": accept it, send half an answer and close. Wins over status and body
-    error_rate          0 to 1: the share of requests that meets status (default 500), body or drop; the rest succeed
+    drip_s              let the answer drip, bit by bit from its first byte to its last, over so many seconds
+    error_rate          0 to 1: the share of requests that meets status, body, drop or drip_s (default: status 500);
+                        the rest succeed
     seed                integer: makes that choice repeatable
-GET /_received          counts, and the last requests, oldest first; ?limit=100 (to 100000), ?id= for one message
+GET /_received          counts, and the last requests, oldest first; ?limit=100 (to 100000), ?id= for one message;
+                        of each also misbehaved: that its answer, by the behaviour set, is no plain success in time
     requests            all of them, refused ones too
     unique, duplicates  of the ids of valid requests
     accepted            taken as sent, counted when the request is in: also if the connection breaks later;

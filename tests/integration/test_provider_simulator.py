@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -31,6 +31,7 @@ DEFAULTS = {
     "body": None,
     "retry_after": None,
     "drop": None,
+    "drip_s": 0,
     "error_rate": None,
     "seed": None,
 }
@@ -160,7 +161,7 @@ def test_a_message_that_keeps_the_contract_is_accepted(simulator: RunningSimulat
     received = simulator.received()
     [last] = received["last"]
     started_at, at = (datetime.fromisoformat(last.pop(name)) for name in ("started_at", "at"))
-    assert last == {**message(42), "status": 200, "accepted": True}
+    assert last == {**message(42), "status": 200, "accepted": True, "misbehaved": False}
     assert before.replace(microsecond=before.microsecond // 1000 * 1000) <= started_at <= at <= datetime.now(UTC)
     assert counts(simulator) == {"requests": 1, "accepted": 1, "unique": 1, "duplicates": 0}
 
@@ -445,6 +446,70 @@ def test_half_an_answer_ends_within_the_body(simulator: RunningSimulator) -> Non
         send(simulator)
 
 
+def test_an_answer_drips_bit_by_bit_over_its_seconds(simulator: RunningSimulator) -> None:
+    simulator.control(drip_s=0.5)
+    with wire(simulator) as slow:
+        started = time.monotonic()
+        slow.write(raw_send(1), raw_control(), raw_send(2))
+        assert slow.socket.recv(1000, socket.MSG_PEEK).startswith(b"H"), "it begins at once"
+        assert time.monotonic() - started < 0.25
+        assert slow.read_answer().json == OK
+        assert 0.4 <= time.monotonic() - started < 5
+        assert [slow.read_answer().json, slow.read_answer().json] == [DEFAULTS, OK], "those behind it waited"
+    assert simulator.received()["in_flight"] == 0
+
+
+def test_a_client_that_has_enough_of_the_drip_is_not_in_flight(simulator: RunningSimulator) -> None:
+    simulator.control(drip_s=60)
+    with wire(simulator) as slow:
+        slow.write(raw_send(1))
+        assert slow.socket.recv(1)
+    wait_until(lambda: simulator.received()["in_flight"] == 0)
+
+
+def test_half_an_answer_and_a_last_answer_may_drip_too(simulator: RunningSimulator) -> None:
+    simulator.control(drop="half", drip_s=0.1)
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        send(simulator)
+    simulator.control(drip_s=0.1, status=503)
+    with wire(simulator) as one:
+        one.write(raw_send(1, "Connection: close"))
+        assert one.read_answer().status == 503
+        assert one.ends()
+
+
+def test_a_share_of_answers_drips_and_succeeds(simulator: RunningSimulator) -> None:
+    simulator.control(drip_s=0.01, error_rate=0.5, seed=1)
+    assert statuses(simulator, 20) == [200] * 20
+    assert {one["misbehaved"] for one in simulator.received()["last"]} == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "misbehaved"),
+    [
+        ({}, False),
+        ({"latency_ms": 5}, False),
+        ({"status": 200, "body": {"code": 0, "message": "fine"}}, False),
+        ({"error_rate": 0, "status": 503}, False),
+        ({"status": 503}, True),
+        ({"body": "OK"}, True),
+        ({"drop": "half"}, True),
+        ({"drop": "before"}, True),
+        ({"drip_s": 0.01}, True),
+        ({"hang_s": 0.01}, True),
+        ({"hang_s": 0.01, "error_rate": 0}, True),
+    ],
+    ids=str,
+)
+def test_the_log_tells_which_answers_were_no_plain_success(
+    simulator: RunningSimulator, behaviour: dict[str, object], *, misbehaved: bool
+) -> None:
+    simulator.control(**behaviour)
+    with suppress(requests.RequestException):
+        send(simulator)
+    assert [one["misbehaved"] for one in simulator.received()["last"]] == [misbehaved]
+
+
 def test_no_drop_is_no_drop(simulator: RunningSimulator) -> None:
     for nothing in (False, None):
         assert simulator.control(drop=nothing)["drop"] is None
@@ -482,6 +547,7 @@ def test_control_replaces_the_whole_behaviour_and_tells_it(simulator: RunningSim
         ({"retry_after": ""}, "retry_after"),
         ({"drop": "later"}, "drop"),
         ({"drop": 1}, "drop"),
+        ({"drip_s": -1}, "drip_s"),
         ({"error_rate": 1.1}, "error_rate"),
         ({"error_rate": -0.1}, "error_rate"),
         ({"seed": "x"}, "seed"),

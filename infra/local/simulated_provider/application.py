@@ -93,10 +93,10 @@ class SimulatedProvider:
             times = (request.started_at, request.received_at)
             self._ledger.record(Received(_readable_id(path_id), None, None, *times, reply.status, accepted=False))
         else:
-            reply, accepted = self._in_force.next_outcome()
+            reply, accepted, misbehaved = self._in_force.next_outcome()
             times = (request.started_at, request.received_at)
             status = None if reply.resets else reply.status
-            self._ledger.record(Received(message.id, message.phone, message.text, *times, status, accepted))
+            self._ledger.record(Received(message.id, message.phone, message.text, *times, status, accepted, misbehaved))
         self._in_flight += 1
         self._max_in_flight = max(self._max_in_flight, self._in_flight)
         return reply._replace(finished=self._leave)

@@ -52,7 +52,9 @@ class Behaviour(BaseModel):
         retry_after: The `Retry-After` header of each answer that is set here and is not 2xx: seconds, or any text.
         drop: Break the connection instead, whatever `status` and `body` say: "before" the request is accepted,
             "after" it (or true), or "half" way through the success answer.
-        error_rate: The share of requests, 0 to 1, that meets `status`, `body` or `drop`; the rest succeed. Null: all.
+        drip_s: Let the answer drip, bit by bit from its first byte to its last, over so many seconds.
+        error_rate: The share of requests, 0 to 1, that meets `status`, `body`, `drop` or `drip_s`; the rest succeed.
+            Null: all.
         seed: Makes the choice by `error_rate` repeatable.
     """
 
@@ -64,6 +66,7 @@ class Behaviour(BaseModel):
     body: Annotated[JsonValue, AfterValidator(_finite)] = None
     retry_after: NonNegativeInt | Annotated[str, AfterValidator(_header_text)] | None = None
     drop: Annotated[Literal["before", "after", "half"] | None, BeforeValidator(_drop_from_flag)] = None
+    drip_s: Annotated[float, Field(ge=0, le=86_400)] = 0
     error_rate: Annotated[float, Field(ge=0, le=1)] | None = None
     seed: int | None = None
 
@@ -79,10 +82,11 @@ class Behaviour(BaseModel):
 
 
 class Outcome(NamedTuple):
-    """What becomes of a request: its answer, and whether the provider took the message."""
+    """What becomes of a request: its answer, whether the provider took the message, and whether it misbehaved."""
 
     answer: Answer
     accepted: bool
+    misbehaved: bool
 
 
 class BehaviourInForce:
@@ -91,7 +95,7 @@ class BehaviourInForce:
     def __init__(self, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
         self._random = Random(behaviour.seed)  # noqa: S311  a share of requests is no secret
-        self._success = Outcome(self._answer(HTTPStatus.OK, _SUCCESS), accepted=True)
+        self._success = Outcome(self._answer(HTTPStatus.OK, _SUCCESS), accepted=True, misbehaved=behaviour.hang_s > 0)
         self._fault = self._plan_fault()
         self._fault_rate = 1 if behaviour.error_rate is None else behaviour.error_rate
 
@@ -104,14 +108,16 @@ class BehaviourInForce:
         behaviour = self.behaviour
         if behaviour.drop:
             cut = Cut.HALF if behaviour.drop == "half" else Cut.RESET
-            return Outcome(self._success.answer._replace(cut=cut), accepted=behaviour.drop != "before")
-        status = behaviour.status or (
-            HTTPStatus.OK if behaviour.error_rate is None else HTTPStatus.INTERNAL_SERVER_ERROR
-        )
+            reply = self._success.answer._replace(cut=cut, drip_seconds=behaviour.drip_s)
+            return Outcome(reply, behaviour.drop != "before", misbehaved=True)
+        fails = behaviour.error_rate is not None and not behaviour.drip_s
+        status = behaviour.status or (HTTPStatus.INTERNAL_SERVER_ERROR if fails else HTTPStatus.OK)
         body = behaviour.body
         if body is None:
             body = _SUCCESS if status == HTTPStatus.OK else {"code": int(status), "message": reason_phrase(status)}
-        return Outcome(self._answer(status, body), accepted=status == HTTPStatus.OK and _says_success(body))
+        accepted = status == HTTPStatus.OK and _says_success(body)
+        misbehaved = not accepted or behaviour.drip_s > 0 or behaviour.hang_s > 0
+        return Outcome(self._answer(status, body)._replace(drip_seconds=behaviour.drip_s), accepted, misbehaved)
 
     def _answer(self, status: int, body: JsonValue) -> Answer:
         headers = {}

@@ -21,6 +21,7 @@ from simulated_provider.messages import KEPT_BODY_BYTES, Answer, Cut, Request, p
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_DRIPS = 100  # bits of an answer that drips
 _MAX_UNANSWERED = 256  # pipelined requests on one connection; further ones wait in the socket
 # On, with 0 seconds: closing sends a reset instead of an orderly end.
 _LINGER_RESET = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
@@ -173,26 +174,50 @@ class Connection(asyncio.Protocol):
     def _flush(self) -> None:
         """Write the answers whose turn and time have come."""
         while self._exchanges and self._exchanges[0].due and not self._transport.is_closing():
-            exchange = self._exchanges.popleft()
-            self._write(exchange)
-            exchange.answer.finished()
+            exchange = self._exchanges[0]
+            if exchange.answer.resets:
+                self._reset()
+            elif exchange.answer.drip_seconds:
+                exchange.due = False  # until its last bit is written, the answers behind it wait
+                self._drip(exchange, self._bytes(exchange))
+                return
+            else:
+                self._transport.write(self._bytes(exchange))
+            self._end(exchange)
         if self._owes_continue and not self._exchanges and not self._transport.is_closing():
             self._owes_continue = False
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _write(self, exchange: _Exchange) -> None:
+    def _bytes(self, exchange: _Exchange) -> bytes:
         answer = exchange.answer
-        if answer.resets:
-            connection: socket.socket = self._transport.get_extra_info("socket")
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
-            self._transport.abort()
-            return
         body = answer.body if exchange.with_body else b""
         if answer.cut is Cut.HALF:
             body = body[: len(body) // 2]
         closing = b"" if exchange.keep_alive else b"Connection: close\r\n"
-        self._transport.write(b"".join((answer.head, _date_line(int(time.time())), closing, b"\r\n", body)))
-        if answer.cut is Cut.HALF or not exchange.keep_alive:
+        return b"".join((answer.head, _date_line(int(time.time())), closing, b"\r\n", body))
+
+    def _drip(self, exchange: _Exchange, content: bytes, written: int = 0) -> None:
+        """Write the next of the bits, then the others, each at its time."""
+        size = -(-len(content) // _DRIPS)
+        self._transport.write(content[written : written + size])
+        written += size
+        if written < len(content):
+            pause = exchange.answer.drip_seconds * size / len(content)
+            exchange.timer = asyncio.get_running_loop().call_later(pause, self._drip, exchange, content, written)
+        else:
+            self._end(exchange)
+            self._flush()
+            self._govern_reading()
+
+    def _reset(self) -> None:
+        connection: socket.socket = self._transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
+        self._transport.abort()
+
+    def _end(self, exchange: _Exchange) -> None:
+        self._exchanges.popleft()
+        exchange.answer.finished()
+        if exchange.answer.cut is Cut.HALF or not exchange.keep_alive:
             self._transport.close()
 
     def _govern_reading(self) -> None:

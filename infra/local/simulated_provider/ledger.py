@@ -15,7 +15,7 @@ class Received(NamedTuple):
 
     A request that breaks the contract has no phone and no text, and an id only where the address has one.
     `started_at` and `at` are the moments of its first and last byte, in seconds since the epoch. `status` is None
-    where no answer is sent.
+    where no answer is sent. `misbehaved` tells that the answer is not a plain success, by the behaviour that was set.
     """
 
     id: int | None
@@ -25,6 +25,7 @@ class Received(NamedTuple):
     at: float
     status: int | None
     accepted: bool
+    misbehaved: bool = False
 
     @property
     def valid(self) -> bool:

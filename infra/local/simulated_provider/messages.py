@@ -38,7 +38,7 @@ class Cut(Enum):
 
 
 class Answer(NamedTuple):
-    """An answer, to be written `delay_seconds` after its request.
+    """An answer, to be written `delay_seconds` after its request, bit by bit over `drip_seconds`.
 
     `finished` is called once it is written, or cannot be any more.
     """
@@ -47,6 +47,7 @@ class Answer(NamedTuple):
     head: bytes
     body: bytes
     delay_seconds: float = 0
+    drip_seconds: float = 0
     cut: Cut | None = None
     finished: Callable[[], None] = lambda: None
 
