@@ -55,6 +55,10 @@ check: $(INSTALLED) ## Format, lint, types, import rules, dead code, dependencie
 test: $(INSTALLED) ## Every test that this machine can run, with coverage
 	$(RUN) -m pytest --numprocesses 2 --dist loadfile --cov --cov-report term
 
+.PHONY: faults
+faults: $(INSTALLED) ## The fault suite: scenarios, an error at every call of AWS, an outage; prints what came of each (half an hour)
+	@PYTHONPATH=.:infra/local $(RUN) -m tests.faults.run_all
+
 .PHONY: format
 format: $(INSTALLED) ## Formats the code and mends what the linter can mend
 	$(RUN) -m ruff format .

@@ -32,6 +32,9 @@ SETTINGS = {
     "QUEUED_GRACE_SECONDS": "60",
     "MAX_ATTEMPTS": "1000",
     "SENDER_THREADS": "8",
+    "BREAKER_FAILURES": "30",  # later rather than sooner: what comes through is what is to be survived
+    "BREAKER_PROBE_SECONDS": "0.2",
+    "BREAKER_PROBE_CAP_SECONDS": "2",
     "EXPRESS_MAX_CLIENTS": "100",  # the crowd goes the way of large mailings: segments, plan queue, send queue
 }
 # Tickets of the dead come back after these instead of 180 s and 360 s. The first is above the lease of 30 s, as the

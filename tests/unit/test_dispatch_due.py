@@ -256,7 +256,7 @@ def test_queued_rows_wait_while_nobody_can_tell_how_long_their_queue_is(monkeypa
     made = world()
     add_rows(made, row(1), row(2, Status.DEFERRED))
 
-    def backlog() -> int:
+    def backlog(**_options: bool) -> int:
         raise TransientError("throttled")
 
     monkeypatch.setattr(made.tickets, "backlog", backlog)
