@@ -10,6 +10,7 @@ from chalicelib.domain.answer import Answer
 from chalicelib.domain.backoff import Uniform
 from chalicelib.domain.breaker import RETURN_SPREAD, Breaker, BreakerState, Hold
 from chalicelib.domain.limits import rows_at_once
+from chalicelib.domain.message import Reason
 from chalicelib.ports import Clock, NewId
 from chalicelib.services.provider_limits import InFlight, Pace
 from chalicelib.services.shared_breaker import SharedBreaker
@@ -91,4 +92,7 @@ class ProviderGate:
             self.in_flight.leave()
 
     def _spread(self, held: Hold) -> Hold:
-        return replace(held, until=held.until + timedelta(seconds=self.uniform(0, RETURN_SPREAD.total_seconds())))
+        width = RETURN_SPREAD
+        if held.reason is Reason.RATE:  # a pause of a second is not to become one of six
+            width = min(width, held.until - self.clock())
+        return replace(held, until=held.until + timedelta(seconds=self.uniform(0, max(width.total_seconds(), 0))))

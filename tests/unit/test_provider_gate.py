@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.domain.answer import Answer, AnswerKind
-from chalicelib.domain.breaker import Cause, Hold, opened
+from chalicelib.domain.breaker import Breaker, Cause, Hold, opened
 from chalicelib.domain.message import Reason
 from chalicelib.services.provider_gate import ProviderGate, Turn
 from tests.builders import NOW
@@ -45,6 +45,14 @@ def test_those_who_are_held_come_back_spread_over_some_seconds() -> None:
     spread = replace(gate, uniform=lambda low, high: low + high)
     assert gate.hold() == Hold(NOW + 4.5 * SECOND, Reason.OUTAGE)
     assert spread.hold() == spread.enter(LONG) == Hold(NOW + 7 * SECOND, Reason.OUTAGE)
+
+
+def test_a_short_pause_that_the_provider_asked_for_is_spread_over_as_short_a_time() -> None:
+    made = World()
+    made.control_items.stored = Breaker(slowed_until=NOW + SECOND, version=1)
+    assert made.gate().hold() == Hold(NOW + 1.5 * SECOND, Reason.RATE)
+    late = replace(made.gate(), uniform=lambda _low, high: high)
+    assert late._spread(Hold(NOW - SECOND, Reason.RATE)) == Hold(NOW - SECOND, Reason.RATE)
 
 
 def test_of_an_open_breaker_one_probes() -> None:
