@@ -294,7 +294,7 @@ def _row(item: Mapping[str, Any]) -> AuditedRow:
 
 
 def _counts(name: str) -> bool:
-    return name not in {"mailing_id", "counter", "expires_at"} and not name.endswith("_sent_at")
+    return name not in {"mailing_id", "counter", "expires_at", "repairs"} and not name.endswith("_sent_at")
 
 
 def _moment(value: Mapping[str, str]) -> datetime:

@@ -157,9 +157,10 @@ class _Module:
 
     def _read(self, name: str, node: FunctionNode) -> _Function:
         found = _Function()
+        models = self._models | set(_items_in(node, self._models))
         for part in ast.walk(node):
             if isinstance(part, ast.Attribute):
-                self._read_attribute(found, name, part)
+                self._read_attribute(found, name, part, models)
             elif isinstance(part, ast.Name):
                 found.uses |= {part.id} - {name}
                 if part.id in _PYNAMODB_TRANSACTIONS:
@@ -170,14 +171,14 @@ class _Module:
         found.uses = {used for used in found.uses if not _is_public(used)}
         return found
 
-    def _read_attribute(self, found: _Function, name: str, part: ast.Attribute) -> None:
+    def _read_attribute(self, found: _Function, name: str, part: ast.Attribute, models: set[str]) -> None:
         owner = part.value
         last = owner.attr if isinstance(owner, ast.Attribute) else owner.id if isinstance(owner, ast.Name) else ""
         if last in {"self", "cls"}:
             found.uses.add(f"{name.rpartition('.')[0]}.{part.attr}")
         elif last == _GATEWAY_ATTRIBUTE:
             found.uses_of_gateway.add(part.attr)
-        elif part.attr in _PYNAMODB and self._models & _names_in(owner):
+        elif part.attr in _PYNAMODB and models & _names_in(owner):
             found.asks.add(_PYNAMODB[part.attr])
         elif part.attr == "get" and last.endswith("provider"):
             found.asks |= self._parameters
@@ -221,6 +222,18 @@ def _models(trees: Collection[ast.Module]) -> set[str]:
         if function.returns is not None and models & _names_in(function.returns)
     }
     return models | makers
+
+
+def _items_in(node: FunctionNode, models: set[str]) -> Iterator[str]:
+    """Name a function's parameters and variables that hold an item of a model."""
+    for argument in [*node.args.args, *node.args.kwonlyargs]:
+        if argument.annotation is not None and models & _names_in(argument.annotation):
+            yield argument.arg
+    for part in ast.walk(node):
+        if isinstance(part, ast.Assign) and isinstance(part.value, ast.Call):
+            made = part.value.func
+            if isinstance(made, ast.Name) and made.id in models:
+                yield from (target.id for target in part.targets if isinstance(target, ast.Name))
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[str, FunctionNode]]:

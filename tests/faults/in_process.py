@@ -126,6 +126,11 @@ class InProcess:
         names = ("version", "account", "region", "detail", "detail-type", "source", "time", "id", "resources")
         self._call(app.dispatcher, dict.fromkeys(names, ""))
 
+    def repair(self, mailing_id: str) -> dict[str, Any] | None:
+        """Have the counters of a mailing set right; None if the function failed."""
+        answer: dict[str, Any] | None = self._call(app.drift_check, {"mailing_id": mailing_id, "repair": True})
+        return answer
+
     def _invoked(self, request: AWSPreparedRequest) -> AWSResponse:
         assert isinstance(request.body, (bytes, str))
         if not self.loses_starts:

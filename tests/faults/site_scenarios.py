@@ -5,8 +5,10 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from tests.faults.auditor import Audit
+from tests.faults.in_process import PREFIX
 from tests.faults.own_provider import BUSY, OK
-from tests.faults.sensible_user import User, at
+from tests.faults.sensible_user import TRIES, User, at
+from tests.running_stack import poll
 
 Scenario = Callable[[User], list[Audit]]
 REFUSED = 400
@@ -203,12 +205,57 @@ def unreadable_tickets(user: User) -> list[Audit]:
     user.deployment.queues["plan"].put(json.dumps({"v": 1, "mailing_id": "none", "segment": "plan#00"}))
     audits = [user.ended(user.mail())]
     user.deployment.minute(10)
+    listed = user.ask("GET", "/dead-letters")["items"]
+    assert {letter["queue"] for letter in listed} == {"plan", "send"}
+    user.ask("POST", "/dead-letters/redrive", {"queue": "send"}, wanted=202)
+    user.deployment.minute(10)
+    user.deployment.clock.at_each_look = timedelta(seconds=6)
+    user.ask("POST", "/dead-letters/redrive", wanted=202)
+    user.deployment.clock.at_each_look = timedelta()
+    user.deployment.minute(10)
     for queue in ("plan", "send"):
-        letters = user.deployment.queues[queue].dead_letters()
-        assert letters, f"the unreadable ticket of {queue} is not in the dead-letter queue"
+        letters = poll(user.deployment.queues[queue].dead_letters, until=bool, deadline_seconds=15)
         assert {letter["Body"] for letter in letters} == {"no ticket"}
         assert all("unreadable" in letter["MessageAttributes"]["cause"]["StringValue"] for letter in letters)
     return audits
+
+
+def outage(user: User) -> list[Audit]:
+    """The provider is down, and one probe after the other finds it so, until it is back."""
+    user.add_clients(LARGE)
+    user.deployment.provider.status = lambda _phone, _number: 500
+    mailing = user.mail()
+    user.deployment.heal(until=lambda: user.ask("GET", "/health")["provider"]["state"] != "closed")
+    user.deployment.minute()
+    user.deployment.provider.status = lambda _phone, _number: OK
+    return [user.ended(mailing)]
+
+
+def pace_of_others(user: User) -> list[Audit]:
+    """Other senders have reserved the next seconds of the provider's time."""
+    user.add_clients(2)
+    ahead = user.deployment.clock() + timedelta(seconds=3)
+    item = {"name": {"S": "pace"}, "next_slot": {"N": str(int(ahead.timestamp() * 1_000_000))}}
+    user.deployment.client("dynamodb").put_item(TableName=f"{PREFIX}-control", Item=item)
+    return [user.ended(user.mail())]
+
+
+def falsified_counters(user: User) -> list[Audit]:
+    """Somebody writes a counter by hand; it is set right."""
+    user.add_clients(2)
+    mailing = user.mail()
+    audits = [user.ended(mailing)]
+    user.deployment.client("dynamodb").update_item(
+        TableName=f"{PREFIX}-stats",
+        Key={"mailing_id": {"S": mailing}, "counter": {"S": "total#00"}},
+        UpdateExpression="ADD sent :three",
+        ExpressionAttributeValues={":three": {"N": "3"}},
+    )
+    for _ in range(TRIES):
+        answer = user.deployment.repair(mailing)
+        if answer and answer["verdict"] == "right":
+            break
+    return [*audits, user.stands(mailing)]
 
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -226,4 +273,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     lost_tickets,
     clock_that_jumps,
     unreadable_tickets,
+    outage,
+    pace_of_others,
+    falsified_counters,
 )
