@@ -272,11 +272,12 @@ def test_deleted_mailing_and_deleted_client_get_nothing_more(stack: RunningStack
     gone, *_ = load_clients(stack, 150, "leaving")
     stack.control(status=503, retry_after=8)
     mailing_id = create_mailing(stack, "leaving")
-    poll(
-        lambda: statistics_of(stack, mailing_id)["messages"]["deferred"],
-        until=lambda deferred: deferred == 150,
+    counts = poll(
+        lambda: statistics_of(stack, mailing_id)["messages"],
+        until=lambda counts: counts["total"] == 150 and counts["deferred"] > 0,
         deadline_seconds=60,
     )
+    assert counts["sent"] == 0
     assert stack.request("DELETE", f"/clients/{gone}").status_code == 204
     stack.control()
 

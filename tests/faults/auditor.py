@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 LAST_START = timedelta(seconds=1)  # no request starts within it before the end
 # A request is over after 10 s and its outcome is recorded within 2 s more: only a kill in that time can repeat it.
 UNRECORDED = timedelta(seconds=12)
+LOGGED_AFTER = timedelta(seconds=0.5)  # what the dead had written to a socket, a busy provider reads a little later
 ENDED = frozenset({"sent", "failed", "expired", "cancelled"})
 SHOWN = 3  # findings told of each kind
 
@@ -171,7 +172,7 @@ def _repeated(
     for id_, moments in _accepted(seen).items():
         doubts = uncertain.get(id_, 0)
         for before, again in pairwise(moments):
-            allowed = any(before <= kill <= min(again, before + UNRECORDED) for kill in kills)
+            allowed = any(before - LOGGED_AFTER <= kill <= min(again, before + UNRECORDED) for kill in kills)
             if not allowed and doubts > 0:
                 doubts -= 1
                 allowed = True

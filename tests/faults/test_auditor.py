@@ -116,8 +116,11 @@ def test_each_uncertain_answer_allows_one_repetition_where_the_mailing_retries()
     }
 
 
-@pytest.mark.parametrize(("seconds", "kind"), [(-1, "repeated"), (0, "repeated_allowed"), (13, "repeated")])
-def test_kill_allows_to_repeat_only_what_may_not_have_been_recorded_by_then(seconds: int, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "kind"),
+    [(-1, "repeated"), (-0.4, "repeated_allowed"), (12, "repeated_allowed"), (13, "repeated")],
+)
+def test_kill_allows_to_repeat_only_what_may_not_have_been_recorded_by_then(seconds: float, kind: str) -> None:
     again = replace(REQUESTS[0], started_at=NOON + timedelta(seconds=40))
 
     audit = audited(requests=[*REQUESTS, again], kills=[NOON + timedelta(seconds=seconds)])
