@@ -39,8 +39,8 @@ from chalicelib.services.deliver_message import DeliverMessage
 from chalicelib.services.dispatch_due import DispatchDue
 from chalicelib.services.explain_message import ExplainMessage
 from chalicelib.services.finish_mailing import FinishMailing
+from chalicelib.services.follow_client import FollowClient
 from chalicelib.services.list_dead_letters import ListDeadLetters
-from chalicelib.services.look_again import LookAgain
 from chalicelib.services.manage_clients import ManageClients
 from chalicelib.services.manage_mailings import ManageMailings
 from chalicelib.services.order_sweep import OrderSweep
@@ -188,12 +188,20 @@ class Application:
     @cached_property
     def manage_clients(self) -> ManageClients:
         """Clients as the API knows them."""
-        return ManageClients(self.clients, self.audience, self.look_again, clock=self.clock, new_id=new_id)
+        return ManageClients(self.clients, self.audience, self.follow_client, clock=self.clock, new_id=new_id)
 
     @cached_property
-    def look_again(self) -> LookAgain:
-        """Has senders look at the open messages of a client."""
-        return LookAgain(self.message_lists, self.messages, self.mailings, self.tickets)
+    def follow_client(self) -> FollowClient:
+        """Cancels the open messages of a client that is gone."""
+        return FollowClient(
+            self.message_lists,
+            self.messages,
+            self.mailings,
+            self.finish_mailing,
+            self.clock,
+            self.policy,
+            self.queued_grace,
+        )
 
     @cached_property
     def manage_mailings(self) -> ManageMailings:

@@ -22,7 +22,7 @@ from chalicelib.services.control_mailings import ControlMailings
 from chalicelib.services.deliver_message import DeliverMessage
 from chalicelib.services.dispatch_due import DispatchDue
 from chalicelib.services.finish_mailing import FinishMailing
-from chalicelib.services.look_again import LookAgain
+from chalicelib.services.follow_client import FollowClient
 from chalicelib.services.manage_clients import ManageClients
 from chalicelib.services.manage_mailings import ManageMailings
 from chalicelib.services.order_sweep import OrderSweep
@@ -128,9 +128,15 @@ class World:
             self._mailings, self.scheduler, self.order_sweep(), self.clock, lambda: ulid(next(self._ids))
         )
 
+    def follow_client(self) -> FollowClient:
+        return FollowClient(
+            self.lists, self._messages, self._mailings, self.finish(), self.clock, self.policy, QUEUED_GRACE
+        )
+
     def manage_clients(self) -> ManageClients:
-        look_again = LookAgain(self.lists, self.messages, self.mailings, self._tickets)
-        return ManageClients(self.clients, self.clients, look_again, self.clock, lambda: ulid(next(self._ids)))
+        return ManageClients(
+            self.clients, self.clients, self.follow_client(), self.clock, lambda: ulid(next(self._ids))
+        )
 
     # What functions do
 

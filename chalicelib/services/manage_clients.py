@@ -10,7 +10,7 @@ from chalicelib.domain.phone import mask, operator_code_of
 from chalicelib.errors import TransientError
 from chalicelib.ports import AudienceRepository, ClientRepository, Clock, NewId, Page
 from chalicelib.services.existing import existing_client
-from chalicelib.services.look_again import LookAgain
+from chalicelib.services.follow_client import FollowClient
 from chalicelib.services.optimistic import optimistically
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class ManageClients:
 
     clients: ClientRepository
     audience: AudienceRepository
-    look_again: LookAgain
+    follow_client: FollowClient
     clock: Clock
     new_id: NewId
 
@@ -100,10 +100,10 @@ class ManageClients:
         optimistically(lambda: self.clients.delete(self.get(client_id)))
         logger.info("client deleted", extra={"client_id": client_id})
         try:
-            self.look_again(client_id)
+            self.follow_client(client_id)
         except TransientError as error:
             # Each open message is cancelled when its own turn comes.
-            logger.warning("messages not looked at", extra={"client_id": client_id, "error": str(error)})
+            logger.warning("messages not cancelled yet", extra={"client_id": client_id, "error": str(error)})
 
     def with_phone(self, phone: str, meant: AudienceFilter) -> Page[Client]:
         """List the one client with this phone, if there is one and the filter means it."""

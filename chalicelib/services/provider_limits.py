@@ -29,6 +29,7 @@ class Pace:
         self._count = slots_at_once(per_second)
         self._interval = timedelta(seconds=1 / per_second)
         self._slots: deque[datetime] = deque()
+        self._ask_at: datetime | None = None
         self._lock = threading.Lock()
 
     def wait(self, until: datetime) -> bool:
@@ -50,17 +51,24 @@ class Pace:
         while self._slots and self._slots[0] < now - STALE_SLOT:
             self._slots.popleft()
         if not self._slots:
-            try:
-                first, free_at = self._control.reserve_slots(
-                    self._count, self._interval, now=now, horizon=now + HORIZON
-                )
-            except TransientError:
-                logger.warning("no slots reserved", exc_info=True)
-                return None, now + HORIZON
-            if first is None:
-                return None, free_at - HORIZON + self._interval
-            self._slots = Slots(first, self._interval, self._count).moments()
+            # Told to ask later, one thread was told for all: each for itself would write more than there are requests.
+            if self._ask_at is None or now >= self._ask_at:
+                self._ask_at = self._reserve(now)
+            if self._ask_at is not None:
+                return None, self._ask_at
         return (self._slots.popleft(), None) if self._slots[0] <= until else (None, None)
+
+    def _reserve(self, now: datetime) -> datetime | None:
+        """Reserve the next slots; says when it is worth asking again if there are none."""
+        try:
+            first, free_at = self._control.reserve_slots(self._count, self._interval, now=now, horizon=now + HORIZON)
+        except TransientError:
+            logger.warning("no slots reserved", exc_info=True)
+            return now + HORIZON
+        if first is None:
+            return max(free_at - HORIZON + self._interval, now + HORIZON / 2)
+        self._slots = Slots(first, self._interval, self._count).moments()
+        return None
 
 
 class InFlight:

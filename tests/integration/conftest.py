@@ -69,7 +69,14 @@ def built(played_aws: None, scheduler: FakeScheduler, tickets: FakeTicketQueue) 
     """Hand out the whole application, with empty tables, and a scheduler and queues that can be looked into."""
     whole = application()
     whole.__dict__.update(scheduler=scheduler, tickets=tickets)
-    for service in ("manage_mailings", "control_mailings", "order_sweep", "start_due", "manage_clients", "look_again"):
+    for service in (
+        "manage_mailings",
+        "control_mailings",
+        "order_sweep",
+        "start_due",
+        "manage_clients",
+        "follow_client",
+    ):
         whole.__dict__.pop(service, None)
     yield whole
     clear_tables()

@@ -1,5 +1,6 @@
 """What the port `ControlRepository` promises, of the adapter and of its fake; and what AWS may do to the first."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -13,10 +14,12 @@ from botocore.exceptions import ClientError
 
 from chalicelib.adapters.control_repository import DynamoControlRepository
 from chalicelib.adapters.tables import ControlItem, bind
+from chalicelib.bootstrap import utc_now
 from chalicelib.domain.breaker import Breaker, BreakerState, Cause
 from chalicelib.domain.limits import MICROSECOND, Slots
 from chalicelib.errors import StaleError, TransientError
 from chalicelib.ports import ControlRepository
+from chalicelib.services.provider_limits import Pace
 from tests.aws_errors import answered, error, without_transport_retries
 from tests.builders import NOW
 from tests.emulator import running_emulator
@@ -345,3 +348,16 @@ def test_shares_taken_at_once_are_together_within_the_limit(stored: DynamoContro
     assert sorted(shares, reverse=True) == [10, 5, 3, 1, 1, 0, 0, 0]
     at_once(lambda number: stored.give_back_in_flight(f"sender-{number}"))
     assert take(stored, "later", limit=20) == 10
+
+
+def test_keeping_the_pace_costs_far_fewer_writes_than_there_are_requests(stored: DynamoControlRepository) -> None:
+    # More threads than slots within the horizon: most are told to ask later.
+    requests, per_second = 150, 50
+    senders = [Pace(stored, utc_now, time.sleep, per_second) for _ in range(3)]
+    began = utc_now()
+    until = began + MINUTE
+    with answered(client(), "UpdateItem") as writes, ThreadPoolExecutor(requests) as pool:
+        turns = list(pool.map(lambda number: senders[number % 3].wait(until), range(requests)))
+    assert turns == [True] * requests
+    assert utc_now() - began >= (requests - 1) / per_second * SECOND
+    assert len(writes) < requests / 3

@@ -8,26 +8,20 @@ from chalicelib.domain.audience import AudienceFilter
 from chalicelib.domain.client import Client
 from chalicelib.errors import ConflictError, NotFoundError, StaleError
 from chalicelib.services import manage_clients
-from chalicelib.services.look_again import LookAgain
 from chalicelib.services.manage_clients import ManageClients, NewClient, with_new_phone
 from chalicelib.services.optimistic import TRIES
 from tests.builders import NOW, client, ulid
 from tests.fakes.clients import FakeClientRepository
-from tests.fakes.clock import FakeClock
-from tests.fakes.mailings import FakeMailingRepository
-from tests.fakes.message_lists import FakeMessageLists
-from tests.fakes.messages import FakeMessageRepository
-from tests.fakes.queues import FakeTicketQueue
+from tests.world import World
 
 NEW = NewClient(phone="79161234567", timezone="Europe/Moscow")
 
 
 def managing(repository: FakeClientRepository) -> ManageClients:
     numbers = count(1)
-    look_again = LookAgain(
-        FakeMessageLists(), FakeMessageRepository(), FakeMailingRepository(), FakeTicketQueue(FakeClock())
+    return ManageClients(
+        repository, repository, World().follow_client(), clock=lambda: NOW, new_id=lambda: ulid(next(numbers))
     )
-    return ManageClients(repository, repository, look_again, clock=lambda: NOW, new_id=lambda: ulid(next(numbers)))
 
 
 def test_the_operator_code_is_that_of_the_phone_unless_told() -> None:

@@ -89,6 +89,13 @@ def test_what_was_known_last_counts_while_it_cannot_be_read(
     assert breaker.hold() == Hold(NOW + 3 * SECOND, Reason.OUTAGE)
 
 
+def test_it_is_not_known_when_it_cannot_be_read_at_all(breaker: SharedBreaker, control: FakeControlRepository) -> None:
+    control.error = PermissionError("no policy allows dynamodb:GetItem")
+    with log_lines(logging.ERROR) as lines:
+        assert breaker.known() is None
+    assert [line.message for line in lines] == ["breaker not read"]
+
+
 # --- Opening
 
 
