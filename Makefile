@@ -59,6 +59,11 @@ test: $(INSTALLED) ## Every test that this machine can run, with coverage
 faults: $(INSTALLED) ## The fault suite: scenarios, an error at every call of AWS, an outage; prints what came of each (half an hour)
 	@PYTHONPATH=.:infra/local $(RUN) -m tests.faults.run_all
 
+.PHONY: mutants
+mutants: $(INSTALLED) ## Changes the rules of chalicelib/domain in a thousand ways, and counts the changes that no test sees (half an hour)
+	$(RUN) -m mutmut run
+	$(RUN) -m mutmut results
+
 .PHONY: format
 format: $(INSTALLED) ## Formats the code and mends what the linter can mend
 	$(RUN) -m ruff format .

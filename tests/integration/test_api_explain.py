@@ -1,5 +1,5 @@
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -25,9 +25,13 @@ def running(built: Application) -> Mailing:
 
 @pytest.fixture
 def row(built: Application, running: Mailing) -> Message:
+    return planned(built, running, UNLEASED)
+
+
+def planned(built: Application, mailing: Mailing, lease_until: datetime) -> Message:
     built.clients.create(CLIENT)
-    planned = message(mailing_shard=f"{running.id}#00", lease_until=UNLEASED, due_at=utc_now() + HOUR)
-    (stored,) = built.messages.plan(running, [planned])
+    row = message(mailing_shard=f"{mailing.id}#00", lease_until=lease_until, due_at=utc_now() + HOUR)
+    (stored,) = built.messages.plan(mailing, [row])
     return stored
 
 
@@ -101,12 +105,22 @@ def test_a_message_that_was_sent_has_nothing_before_it(api: Gateway, built: Appl
     assert (shown["facts"]["attempts"], shown["facts"]["attempts_left"]) == (1, None)
 
 
-def test_a_message_is_explained_after_its_mailing_and_client_are_gone(api: Gateway, row: Message) -> None:
+def test_a_message_is_explained_after_its_client_is_gone(api: Gateway, row: Message) -> None:
     assert api("DELETE", f"/clients/{row.client_id}").status == 204
-    assert explained(api, row).json["explanation"].startswith("Its client was deleted: it is cancelled")
+    shown = explained(api, row).json
+    assert shown["message"]["status"] == "cancelled"
+    assert shown["explanation"].startswith("Its client was deleted before the provider had accepted it.")
+
+
+def test_a_message_in_a_senders_hands_is_explained_after_its_mailing_and_client_are_gone(
+    api: Gateway, built: Application, running: Mailing
+) -> None:
+    row = planned(built, running, utc_now() + HOUR)
+    assert api("DELETE", f"/clients/{row.client_id}").status == 204
+    assert "Its client was deleted: it is cancelled" in explained(api, row).json["explanation"]
     assert api("DELETE", f"/mailings/{row.mailing_id}").status == 204
     shown = explained(api, row).json
-    assert shown["explanation"].startswith("Its mailing was deleted: it is cancelled")
+    assert "Its mailing was deleted: it is cancelled" in shown["explanation"]
     assert shown["next"] == "cancel"
     facts = ("mailing_status", "end_at", "window", "timezone", "local_time")
     assert [shown["facts"][name] for name in facts] == [None] * 5
