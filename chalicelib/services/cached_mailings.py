@@ -4,10 +4,13 @@ import threading
 from datetime import datetime, timedelta
 
 from chalicelib.domain.mailing import Mailing
+from chalicelib.errors import TransientError
 from chalicelib.ports import Clock, MailingRepository
 
 MAX_AGE = timedelta(seconds=2)  # a change, pause or cancel counts for each request not begun within 5 s
+READ_AHEAD = timedelta(seconds=1.5)  # from this age on one thread reads it again while the others go on
 _MAX_ENTRIES = 1000
+_Known = tuple[datetime, Mailing | None]
 
 
 class CachedMailings:
@@ -17,22 +20,31 @@ class CachedMailings:
         self._mailings = mailings
         self._clock = clock
         self._lock = threading.Lock()
-        self._entries: dict[str, tuple[datetime, Mailing | None]] = {}
+        self._entries: dict[str, _Known] = {}
 
     def get(self, mailing_id: str) -> Mailing | None:
-        """Read a mailing. While one thread reads it, the others wait for what it reads."""
-        entry = self._fresh(mailing_id)
-        if entry is None:
-            with self._lock:
-                entry = self._fresh(mailing_id)
-                if entry is None:
-                    if len(self._entries) >= _MAX_ENTRIES:
-                        self._entries.clear()
-                    # The age counts from before the read: what changes meanwhile may not be in it.
-                    entry = (self._clock(), self._mailings.get(mailing_id))
-                    self._entries[mailing_id] = entry
-        return entry[1]
+        """Read a mailing. While one thread reads it, the others have it as it was, or wait if that is too old."""
+        known = self._fresh(mailing_id, READ_AHEAD)
+        if known is None:
+            known = self._fresh(mailing_id, MAX_AGE)
+            if self._lock.acquire(blocking=known is None):
+                try:
+                    known = self._fresh(mailing_id, READ_AHEAD) or self._read(mailing_id)
+                except TransientError:
+                    if known is None:
+                        raise
+                finally:
+                    self._lock.release()
+        return known[1] if known else None
 
-    def _fresh(self, mailing_id: str) -> tuple[datetime, Mailing | None] | None:
-        entry = self._entries.get(mailing_id)
-        return entry if entry and self._clock() - entry[0] < MAX_AGE else None
+    def _read(self, mailing_id: str) -> _Known:
+        if len(self._entries) >= _MAX_ENTRIES:
+            self._entries.clear()
+        # The age counts from before the read: what changes meanwhile may not be in it.
+        known = (self._clock(), self._mailings.get(mailing_id))
+        self._entries[mailing_id] = known
+        return known
+
+    def _fresh(self, mailing_id: str, max_age: timedelta) -> _Known | None:
+        known = self._entries.get(mailing_id)
+        return known if known and self._clock() - known[0] < max_age else None

@@ -27,6 +27,7 @@ from chalicelib.ports import Clock, ControlRepository
 logger = logging.getLogger(__name__)
 
 MAX_AGE = timedelta(seconds=1)
+READ_AHEAD = timedelta(seconds=0.6)  # from this age on one thread reads it again while the others go on
 MAX_AGE_AFTER_FAILURE = timedelta(seconds=0.1)  # when requests fail, others have probably opened it
 _TRIES = 5
 
@@ -47,6 +48,7 @@ class SharedBreaker:
         self._read_at: datetime | None = None
         self._is_known = False
         self._lock = threading.RLock()
+        self._reading_ahead = threading.Lock()
 
     def current(self) -> Breaker:
         """Return the breaker, at most a second old."""
@@ -138,22 +140,36 @@ class SharedBreaker:
             logger.info("breaker changed", extra=facts | {"state": after.state.value})
 
     def _current(self, max_age: timedelta) -> Breaker:
+        age = self._age()
+        if age is not None and age < max_age:
+            if age >= READ_AHEAD and self._reading_ahead.acquire(blocking=False):
+                try:
+                    self._read()
+                finally:
+                    self._reading_ahead.release()
+            return self._breaker
         with self._lock:
-            if self._read_at is None or self._clock() - self._read_at >= max_age:
+            age = self._age()
+            if age is None or age >= max_age:
                 self._read()
             return self._breaker
 
+    def _age(self) -> timedelta | None:
+        return None if self._read_at is None else self._clock() - self._read_at
+
     def _read(self) -> None:
-        self._read_at = self._clock()
-        self._is_known = False
+        began_at, before = self._clock(), self._breaker
         try:
             breaker = self._control.breaker()
         except TransientError:
             logger.warning("breaker not read: what was known last counts", exc_info=True)
+            self._is_known, self._read_at = False, began_at
             return
-        self._is_known = True
-        if breaker.version != self._breaker.version:
-            self._adopt(breaker)
+        with self._lock:
+            # What this sender has come to know while it read is newer than what it read.
+            if self._breaker is before and breaker.version != before.version:
+                self._adopt(breaker)
+            self._is_known, self._read_at = True, began_at
 
     def _adopt(self, breaker: Breaker) -> None:
         if breaker.changed_at != self._breaker.changed_at:

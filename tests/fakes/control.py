@@ -1,8 +1,12 @@
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.breaker import Breaker
 from chalicelib.domain.limits import share_in_flight
 from chalicelib.errors import StaleError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class FakeControlRepository:
@@ -10,6 +14,7 @@ class FakeControlRepository:
 
     Attributes:
         error: raised by each call, if set.
+        on_read: called once, when the breaker has been read and the reader does not have it yet.
         reads: of the breaker.
         reservations: of slots, granted or not.
     """
@@ -17,6 +22,7 @@ class FakeControlRepository:
     def __init__(self) -> None:
         self.stored = Breaker()
         self.error: Exception | None = None
+        self.on_read: Callable[[], object] | None = None
         self.reads = 0
         self.reservations = 0
         self.taken: dict[str, tuple[int, datetime]] = {}
@@ -25,7 +31,11 @@ class FakeControlRepository:
     def breaker(self) -> Breaker:
         self._fail()
         self.reads += 1
-        return self.stored
+        stored = self.stored
+        if self.on_read:
+            on_read, self.on_read = self.on_read, None
+            on_read()
+        return stored
 
     def change_breaker(self, after: Breaker) -> None:
         self._fail()

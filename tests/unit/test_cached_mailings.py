@@ -8,7 +8,7 @@ import pytest
 from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.errors import TransientError
 from chalicelib.services import cached_mailings
-from chalicelib.services.cached_mailings import CachedMailings
+from chalicelib.services.cached_mailings import MAX_AGE, READ_AHEAD, CachedMailings
 from tests.builders import mailing, ulid
 from tests.fakes.clock import FakeClock
 from tests.fakes.mailings import FakeMailingRepository
@@ -56,11 +56,44 @@ def cached(mailings: FakeMailingRepository, reads: Reads, clock: FakeClock) -> C
     return CachedMailings(watched(mailings, reads, "get"), clock)
 
 
-def test_a_mailing_is_read_once_in_two_seconds(cached: CachedMailings, reads: Reads, clock: FakeClock) -> None:
+def test_a_mailing_is_read_once_in_some_time(cached: CachedMailings, reads: Reads, clock: FakeClock) -> None:
     assert cached.get(MAILING.id) == MAILING
-    clock.advance(timedelta(seconds=2) - MS)
+    clock.advance(READ_AHEAD - MS)
     assert cached.get(MAILING.id) == MAILING
     assert reads.number == 1
+
+
+def test_before_it_is_too_old_one_thread_reads_it_again_and_the_others_go_on(
+    cached: CachedMailings, mailings: FakeMailingRepository, reads: Reads, clock: FakeClock
+) -> None:
+    cached.get(MAILING.id)
+    mailings.replace(MAILING, PAUSED)
+    clock.advance(READ_AHEAD)
+    meanwhile: list[Mailing | None] = []
+    with ThreadPoolExecutor(1) as other:
+        reads.meanwhile = lambda: meanwhile.append(other.submit(cached.get, MAILING.id).result(5))
+        assert cached.get(MAILING.id) == PAUSED
+    assert meanwhile == [MAILING]
+    assert reads.number == 2
+
+
+def test_what_is_known_counts_until_it_is_too_old_although_it_cannot_be_read(
+    mailings: FakeMailingRepository, clock: FakeClock
+) -> None:
+    error: list[Exception] = []
+
+    def hook(moment: Moment, _name: str) -> None:
+        if moment is Moment.BEFORE and error:
+            raise error[0]
+
+    cached = CachedMailings(watched(mailings, hook, "get"), clock)
+    cached.get(MAILING.id)
+    error.append(TransientError("throttled"))
+    clock.advance(MAX_AGE - MS)
+    assert cached.get(MAILING.id) == MAILING
+    clock.advance(MS)
+    with pytest.raises(TransientError):
+        cached.get(MAILING.id)
 
 
 def test_a_change_counts_after_two_seconds(
@@ -69,7 +102,7 @@ def test_a_change_counts_after_two_seconds(
     cached.get(MAILING.id)
     mailings.replace(MAILING, PAUSED)
     assert cached.get(MAILING.id) == MAILING
-    clock.advance(timedelta(seconds=2))
+    clock.advance(MAX_AGE)
     assert cached.get(MAILING.id) == PAUSED
 
 

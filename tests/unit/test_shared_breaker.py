@@ -1,6 +1,7 @@
 """The breaker as senders share it: who opens it, who probes, and what a sender knows when nobody can be asked."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from chalicelib.domain.answer import Answer, AnswerKind
 from chalicelib.domain.breaker import Breaker, BreakerState, Cause, Hold, opened, probing, slowed
 from chalicelib.domain.message import Reason
 from chalicelib.errors import StaleError, TransientError
-from chalicelib.services.shared_breaker import MAX_AGE, SharedBreaker
+from chalicelib.services.shared_breaker import MAX_AGE, READ_AHEAD, SharedBreaker
 from tests.builders import NOW
 from tests.fakes.clock import FakeClock
 from tests.fakes.control import FakeControlRepository
@@ -58,17 +59,42 @@ def open_it(control: FakeControlRepository, cause: Cause = Cause.OUTAGE) -> None
 # --- Reading
 
 
-def test_it_is_read_once_a_second(breaker: SharedBreaker, control: FakeControlRepository, clock: FakeClock) -> None:
+def test_it_is_read_once_in_some_time(breaker: SharedBreaker, control: FakeControlRepository, clock: FakeClock) -> None:
     for _ in range(5):
         breaker.current()
     assert control.reads == 1
-    clock.advance(MAX_AGE - timedelta(milliseconds=1))
+    clock.advance(READ_AHEAD - timedelta(milliseconds=1))
     breaker.current()
     assert control.reads == 1
-    clock.advance(timedelta(milliseconds=1))
+    clock.advance(MAX_AGE)
     open_it(control)
     assert breaker.current() == control.stored
     assert control.reads == 2
+
+
+def test_before_it_is_too_old_one_thread_reads_it_again_and_the_others_go_on(
+    breaker: SharedBreaker, control: FakeControlRepository, clock: FakeClock
+) -> None:
+    breaker.current()
+    open_it(control)
+    clock.advance(READ_AHEAD)
+    meanwhile: list[Breaker] = []
+    with ThreadPoolExecutor(1) as other:
+        control.on_read = lambda: meanwhile.append(other.submit(breaker.current).result(5))
+        assert breaker.current() == control.stored
+    assert meanwhile == [Breaker()]
+    assert control.reads == 2
+
+
+def test_what_a_sender_comes_to_know_while_it_reads_is_newer_than_what_it_reads(
+    breaker: SharedBreaker, control: FakeControlRepository, clock: FakeClock
+) -> None:
+    breaker.current()
+    clock.advance(READ_AHEAD)
+    with ThreadPoolExecutor(1) as other:
+        control.on_read = lambda: other.submit(answered, breaker, clock, BUSY, FAILURES).result(5)
+        assert breaker.current().state is BreakerState.OPEN
+    assert control.stored.state is BreakerState.OPEN
 
 
 def test_what_was_known_last_counts_while_it_cannot_be_read(
