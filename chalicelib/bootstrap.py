@@ -78,7 +78,7 @@ class Application:
         self.settings = settings
         self.clock = clock
         observability.configure(settings.log_level)
-        tables.bind(settings.table_prefix)
+        tables.bind(settings.table_prefix, self.dynamodb.client)
 
     # Adapters
 

@@ -39,15 +39,23 @@ def as_response(url: str, answer: Answer) -> AWSResponse:
 
 
 @contextmanager
-def answered(client: Any, operation: str, *answers: Answer | None) -> Iterator[list[dict[str, Any]]]:  # noqa: ANN401
+def answered(
+    client: Any,  # noqa: ANN401 - boto3's clients are made at run time
+    operation: str,
+    *answers: Answer | None,
+    table: str | None = None,
+) -> Iterator[list[dict[str, Any]]]:
     """Answer the next calls of an operation so; None, and each call after them, reaches the service.
 
-    Yields the bodies of all calls, as they come.
+    With a `table`, calls that concern another one are left alone. Yields the bodies of all calls, as they come.
     """
     calls: list[dict[str, Any]] = []
 
     def answer(request: AWSPreparedRequest, **_: object) -> AWSResponse | None:
-        calls.append(json.loads(request.body if isinstance(request.body, (str, bytes)) else b"{}"))
+        body = json.loads(request.body if isinstance(request.body, (str, bytes)) else b"{}")
+        if table is not None and body["TableName"] != table:
+            return None
+        calls.append(body)
         given = answers[len(calls) - 1] if len(calls) <= len(answers) else None
         if given is None:
             return None

@@ -56,8 +56,8 @@ def shown(api: Gateway) -> Any:  # noqa: ANN401 - an object or null
 
 @contextmanager
 def control_unreadable() -> Iterator[None]:
-    connection = ControlItem._get_connection().connection.client
-    with without_transport_retries(connection, "GetItem"), answered(connection, "GetItem", *[THROTTLED] * 100):
+    client, table = ControlItem._get_connection().connection.client, ControlItem.Meta.table_name
+    with without_transport_retries(client, "GetItem"), answered(client, "GetItem", *[THROTTLED] * 100, table=table):
         yield
 
 
