@@ -14,11 +14,13 @@ from pathlib import Path
 
 import yaml
 
+import code_zip
 from local_error import LocalError
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".local" / "package"
 KEPT_BUNDLES = 4
+_ZIPPER = Path(code_zip.__file__).relative_to(ROOT)
 
 # Chalice's command line, by the interpreter that runs us: its version becomes the functions' runtime.
 _CHALICE = [sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())"]
@@ -56,7 +58,7 @@ def make_bundle() -> Bundle:
 def source_digest() -> str:
     """Name the state of all that goes into the bundle."""
     digest = hashlib.sha256(f"{sys.version_info[:2]} {sys.platform}".encode())
-    for path in _sources():
+    for path in (*_sources(), _ZIPPER):
         digest.update(f"\n{path} {(ROOT / path).stat().st_size}\n".encode())
         digest.update((ROOT / path).read_bytes())
     return digest.hexdigest()[:16]
@@ -82,6 +84,7 @@ def _package(folder: Path) -> None:
         out = project / "out"
         merged = yaml.safe_load((out / "sam.yaml").read_text())
         (out / "template.json").write_text(json.dumps(merged, indent=1))
+        code_zip.improve(out / "deployment.zip")
         try:
             out.rename(folder)
         except OSError:

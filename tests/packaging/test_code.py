@@ -5,8 +5,11 @@ import zipfile
 from pathlib import Path
 
 from bundle import Bundle
+from code_zip import SERVICES
 from tests.merged_template import Part, functions
+from tests.settings import ENVIRONMENT
 
+CACHE_TAG = sys.implementation.cache_tag
 MEGABYTE = 1_000_000
 LAMBDA_LIMIT_UNPACKED = 250 * MEGABYTE
 # Imports with nothing on the path but the standard library and the zip's content.
@@ -24,6 +27,26 @@ outside = sorted(
     if "site-packages" in (getattr(module, "__file__", None) or "")
 )
 print(json.dumps({"missing": missing, "outside": outside}))
+"""
+# Builds all that there is, and says for which services there are clients.
+BUILD_ALL = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from functools import cached_property
+from unittest import mock
+import botocore.session
+made = set()
+create = botocore.session.Session.create_client
+def noted(self, name, *args, **kwargs):
+    made.add(name)
+    return create(self, name, *args, **kwargs)
+with mock.patch.object(botocore.session.Session, "create_client", noted):
+    from chalicelib.bootstrap import Application, application
+    for name, value in vars(Application).items():
+        if isinstance(value, cached_property):
+            getattr(application(), name)
+    application().secrets._provider.client
+print(json.dumps(sorted(made)))
 """
 
 
@@ -51,7 +74,7 @@ def test_all_functions_run_the_same_zip(template: Part) -> None:
 
 def test_zip_holds_what_runs_and_nothing_else(bundle: Bundle) -> None:
     with zipfile.ZipFile(bundle.code) as code:
-        names = code.namelist()
+        names = [name for name in code.namelist() if not name.endswith(".pyc")]
 
     tops = {name.split("/")[0] for name in names}
     assert {"app.py", "chalicelib", "chalice", "boto3", "requests", "tzdata"} <= tops
@@ -59,12 +82,39 @@ def test_zip_holds_what_runs_and_nothing_else(bundle: Bundle) -> None:
     assert not tops & development
     assert {name for name in names if name.startswith("chalice/")} == {"chalice/__init__.py", "chalice/app.py"}
     ours = [name for name in names if name.startswith(("app", "chalicelib/"))]
-    assert not [name for name in ours if "__pycache__" in name or "/." in name]
+    assert not [name for name in ours if "/." in name]
+
+
+def test_every_module_is_compiled_and_never_compared_with_its_source(bundle: Bundle) -> None:
+    with zipfile.ZipFile(bundle.code) as code:
+        names = set(code.namelist())
+        sources = {Path(name) for name in names if name.endswith(".py")}
+        compiled = {path: f"{path.parent / '__pycache__' / path.stem}.{CACHE_TAG}.pyc" for path in sources}
+        missing = [path for path, name in compiled.items() if name.removeprefix("./") not in names]
+        flags = {int.from_bytes(code.read(name)[4:8], "little") for name in names if name.endswith(".pyc")}
+
+    assert not missing
+    assert flags == {0b01}, "hash-based, unchecked (PEP 552)"
+
+
+def test_every_part_of_the_application_can_be_built_from_the_zip_alone(unpacked: Path) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", BUILD_ALL, str(unpacked)],
+        env={"AWS_DEFAULT_REGION": "us-east-1"} | ENVIRONMENT,
+        cwd=unpacked,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert finished.returncode == 0, finished.stderr
+    assert set(json.loads(finished.stdout)) == SERVICES
 
 
 def test_zip_stays_small(bundle: Bundle) -> None:
     with zipfile.ZipFile(bundle.code) as code:
         unpacked_bytes = sum(entry.file_size for entry in code.infolist())
 
-    assert bundle.code.stat().st_size < 50 * MEGABYTE
+    assert bundle.code.stat().st_size < 12 * MEGABYTE
     assert unpacked_bytes < LAMBDA_LIMIT_UNPACKED

@@ -8,12 +8,8 @@ from chalicelib.bootstrap import Application
 from chalicelib.config import Settings
 from tests.builders import NOW
 from tests.fakes.clock import FakeClock
+from tests.settings import ENVIRONMENT
 
-ENVIRONMENT = {
-    name.upper(): f"https://{name}.example/x"
-    for name, field in Settings.model_fields.items()
-    if field.is_required() or name == "provider_url"
-}
 PARTS = sorted(name for name, value in vars(Application).items() if isinstance(value, cached_property))
 
 

@@ -1,0 +1,55 @@
+"""The code's zip as Lambda should get it: compiled, and without the descriptions of services that nobody here calls.
+
+Both are about cold starts. Lambda cannot write beside the code, so without compiled modules each new process compiles
+all that it imports; and botocore's descriptions of 400 services are most of what would have to be fetched and unpacked.
+"""
+
+import compileall
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from py_compile import PycInvalidationMode
+
+from local_error import LocalError
+
+SERVICES = frozenset({"dynamodb", "lambda", "scheduler", "secretsmanager", "sqs"})
+"""AWS services that the functions call, by their names in boto3; a packaging test holds the code to it."""
+
+_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # zips of the same content are the same
+
+
+def improve(code: Path) -> None:
+    """Rewrite a zip that Chalice made."""
+    with tempfile.TemporaryDirectory(dir=code.parent, prefix=".compiling-") as scratch:
+        folder = Path(scratch)
+        with zipfile.ZipFile(code) as made:
+            made.extractall(folder, [name for name in made.namelist() if _is_wanted(name)])
+        # By hash and unchecked: in a zip unpacked elsewhere neither time nor source could be compared.
+        if not compileall.compile_dir(
+            folder, quiet=1, workers=0, stripdir=str(folder), invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
+        ):
+            raise LocalError("a module of the package does not compile; see above")
+        better = code.with_suffix(".better")
+        with zipfile.ZipFile(better, "w", zipfile.ZIP_DEFLATED) as zipped:
+            for path in _files(folder):
+                entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _LONG_AGO)
+                entry.external_attr = 0o644 << 16
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                zipped.writestr(entry, path.read_bytes())
+        better.replace(code)
+
+
+def _is_wanted(name: str) -> bool:
+    parts = name.split("/")
+    if parts[:2] != ["botocore", "data"]:
+        return not name.endswith("/")
+    # Files there are of all services: endpoints, partitions, retries.
+    return len(parts) == 3 or parts[2] in SERVICES  # noqa: PLR2004 - botocore/data/<file>
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for root, folders, names in os.walk(folder):
+        folders.sort()
+        yield from (Path(root) / name for name in sorted(names))

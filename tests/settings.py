@@ -1,0 +1,9 @@
+"""Settings that parse, for what does not care what they say."""
+
+from chalicelib.config import Settings
+
+ENVIRONMENT = {
+    name.upper(): f"https://{name}.example/x"
+    for name, field in Settings.model_fields.items()
+    if field.is_required() or name == "provider_url"
+}
