@@ -1,6 +1,7 @@
 """What a run of a stack has consumed, and what that would cost: the way in.
 
-Start the stack with `StackOptions(emulator=recording(folder))`, run something, then `measured(stack, folder, since)`.
+Start the stack with `StackOptions(emulator=recording(folder))`, run something, wait until its queues are empty (an
+invocation is logged when it ends), then `measured(stack, folder, since)`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -137,7 +138,7 @@ def _standing(consumption: Consumption) -> str:
     rows = [
         (line.service, line.what, f"{line.quantity:.0f}", f"{line.usd:.2f}") for line in standing_lines(consumption)
     ]
-    return _table("a month in which nothing is sent", ("service", "what", "number", "USD"), rows)
+    return _table("beside it, a month of waiting: polls and the dispatcher", ("service", "what", "number", "USD"), rows)
 
 
 def _add(sums: dict[tuple[str, str], float], function: str, units: Iterable[tuple[str, float]]) -> None:

@@ -1,4 +1,8 @@
-"""List prices of AWS in us-east-1, USD, first tier, without the free tier, as they stood on 2026-11-23."""
+"""List prices of AWS in us-east-1, USD, first tier, without the free tier; looked up on 2026-11-23.
+
+AWS publishes no dated list. Each price names the page that binds; the latest accounts of them that were found were of
+June 2026.
+"""
 
 from dataclasses import dataclass
 

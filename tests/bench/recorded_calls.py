@@ -40,7 +40,7 @@ class RecordedCall:
 def recording(folder: Path) -> dict[str, str]:
     """Return what the emulator's environment must have for its workers to record into this folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    return {"PYTHONPATH": str(HOOK), "BENCH_CALLS": str(folder)}
+    return {"PYTHONPATH": str(HOOK), "BENCH_CALLS": str(folder.resolve())}
 
 
 def recorded_calls(folder: Path) -> Iterator[RecordedCall]:

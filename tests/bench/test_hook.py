@@ -1,13 +1,15 @@
+import io
 import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import botocore.endpoint
@@ -77,16 +79,20 @@ def test_nothing_is_watched_outside_a_worker_of_such_a_run(tmp_path: Path, missi
 
 
 @pytest.fixture(scope="module")
-def tables() -> Iterator[None]:
-    """Our tables on the emulator: moto knows no PartiQL update of two attributes."""
-    with running_emulator():
-        create_tables("bench")
-        yield
+def calls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What the workers of an emulator record that runs meanwhile; with our tables, moto having no PartiQL for them."""
+    folder = tmp_path_factory.mktemp("recorded") / "calls"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in recording(folder).items():
+            patch.setenv(name, value)
+        with running_emulator():
+            create_tables("bench")
+            yield folder
     bind("unbound")
 
 
 @pytest.fixture
-def recorded(tables: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:  # noqa: ARG001 - tables must be there
+def recorded(calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:  # noqa: ARG001 - its tables
     """The calls that this process makes."""
     endpoint: Any = botocore.endpoint.Endpoint
     monkeypatch.setattr(endpoint, "_get_response", endpoint._get_response)  # puts it back
@@ -94,6 +100,22 @@ def recorded(tables: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     recorder.watch(endpoint)
     yield tmp_path
     recorder._file.close()
+
+
+def test_a_function_of_the_emulator_is_recorded(calls: Path) -> None:
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("app.py", "import boto3\n\ndef run(event, _):\n    boto3.client('sqs').list_queues()\n")
+    functions = boto3.client("lambda")
+    functions.create_function(
+        FunctionName="asks",
+        Runtime=cast("Any", f"python3.{sys.version_info.minor}"),
+        Role="arn:aws:iam::000000000000:role/any",
+        Handler="app.run",
+        Code={"ZipFile": code.getvalue()},
+    )
+    assert "FunctionError" not in functions.invoke(FunctionName="asks")
+    assert [(call.function, call.operation) for call in recorded_calls(calls)] == [("asks", "ListQueues")]
 
 
 def test_the_repository_takes_nine_units_a_message_and_counters(recorded: Path) -> None:

@@ -125,8 +125,10 @@ def test_what_was_refused_or_throttled_takes_nothing() -> None:
 
 def test_an_unknown_item_counts_as_dear_as_it_can_be() -> None:
     assert UnitMeter().measure(transaction(put(ENDED))) == Units(writes={"messages": 2 + 2 + 2 + 1}, assumed=1)
-    assert UnitMeter().measure(executed(LEASE, answers=[{}])) == Units(writes={"messages": 1}, assumed=1)
+    assert UnitMeter().measure(executed(LEASE, answers=[{}])) == Units(writes={"messages": 1}, assumed=0)
     assert UnitMeter().measure(executed(MOVE, answers=[{}])) == Units(writes={"messages": 3}, assumed=1)
+    deletion = {"Delete": {"TableName": "vestnik-messages", "Key": {"id": {"N": "7"}}}}
+    assert UnitMeter().measure(transaction(deletion)) == Units(writes={"messages": 2 + 3}, assumed=1)
     rewritten = {
         "TableName": "vestnik-messages",
         "Key": {"id": {"N": "7"}},
@@ -186,7 +188,9 @@ def test_a_check_is_a_write_that_changes_nothing() -> None:
     meter = UnitMeter()
     meter.measure(transaction(planned()))
     check = {"ConditionCheck": {"TableName": "vestnik-messages", "Key": {"id": {"N": "7"}}}}
-    assert meter.measure(transaction(check)).writes == {"messages": 2}
+    assert meter.measure(transaction(check)) == Units(writes={"messages": 2}, assumed=0)
+    other = {"ConditionCheck": check["ConditionCheck"] | {"Key": {"id": {"N": "8"}}}}
+    assert meter.measure(transaction(other)) == Units(writes={"messages": 2}, assumed=0)
 
 
 def test_a_put_may_say_by_a_placeholder_that_it_is_new() -> None:

@@ -19,7 +19,7 @@ from tests.bench.recorded_calls import RecordedCall
 from tests.bench.table_shapes import IndexShape, TableShape, base_name, table_shapes
 from tests.bench.writes import Write, writes_of
 
-REMEMBERED = 50_000  # items; what is forgotten is counted as if it were as dear as can be
+REMEMBERED = 20_000  # items, some 5 KB each; what is forgotten is counted as if it were as dear as can be
 WRITE_BYTES, READ_BYTES = 1024, 4096
 OK = 200
 FREE = frozenset({"DescribeTable", "DescribeTimeToLive"})
@@ -28,7 +28,7 @@ CONDITION_FAILED = ("ConditionalCheckFailedException", "TransactionCanceledExcep
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """What one call consumed, by table. `assumed`: writes to items of which it was not known what they had been."""
+    """What one call consumed, by table. `assumed`: writes whose units of indexes were taken to be as many as can be."""
 
     reads: Mapping[str, float] = field(default_factory=dict)
     writes: Mapping[str, int] = field(default_factory=dict)
@@ -51,7 +51,7 @@ def dearest_units(write: Write, *, in_transaction: bool = False) -> int:
     after = write.after(None)
     written = write.changes.keys() - write.table.keys
     units = _table_units(None, after, in_transaction=in_transaction)
-    for index in write.table.indexes:
+    for index in () if write.checked else write.table.indexes:
         entry = {
             name: value for name, value in (after or {}).items() if index.projected is None or name in index.projected
         }
@@ -103,9 +103,10 @@ class UnitMeter:
         """Return the units, and whether they had to be assumed."""
         key = (write.table.name, write.key)
         if not write.is_new and key not in self._seen:
-            if not write.changes:
+            if not write.changes and not write.checked:
                 self._learn(key, write.item)
-            return dearest_units(write, in_transaction=in_transaction), bool(write.table.indexes)
+            units = dearest_units(write, in_transaction=in_transaction)
+            return units, units > _table_units(None, write.after(None), in_transaction=in_transaction)
         before = None if write.is_new else self._seen[key]
         after = write.after(before)
         self._learn(key, after)
