@@ -90,9 +90,11 @@ def mail_everyone(stack: RunningStack) -> str:
     return create_mailing(stack, "", filter={})
 
 
-def warm_up(stack: RunningStack) -> None:
-    """Send a mailing that starts every function on the way of a message, as often as it runs at once."""
-    finished(stack, create_mailing(stack, WARM))
+def warm_up(stack: RunningStack) -> str:
+    """Send a mailing that starts every function on the way of a message, as often as it runs at once; returns its id."""
+    mailing_id = create_mailing(stack, WARM)
+    finished(stack, mailing_id)
+    return mailing_id
 
 
 def everyone_asked(stack: RunningStack, number: int, *, deadline_seconds: float) -> None:
