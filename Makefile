@@ -59,6 +59,12 @@ test: $(INSTALLED) ## Every test that this machine can run, with coverage
 faults: $(INSTALLED) ## The fault suite: scenarios, an error at every call of AWS, an outage; prints what came of each (half an hour)
 	@PYTHONPATH=.:infra/local $(RUN) -m tests.faults.run_all
 
+.PHONY: bench
+bench: $(INSTALLED) ## Rates and latencies, measured (ten minutes): CLIENTS="1000 10000", LATENCY_MS=, RUNS=, CONCURRENCY=, ONLY=, JSON=
+	@PYTHONPATH=.:infra/local $(RUN) -m tests.bench $(foreach size,$(CLIENTS),--clients $(size)) \
+		$(if $(LATENCY_MS),--latency-ms '$(LATENCY_MS)') $(if $(RUNS),--runs '$(RUNS)') \
+		$(if $(CONCURRENCY),--concurrency '$(CONCURRENCY)') $(if $(ONLY),--only '$(ONLY)') $(if $(JSON),--json '$(JSON)')
+
 .PHONY: format
 format: $(INSTALLED) ## Formats the code and mends what the linter can mend
 	$(RUN) -m ruff format .

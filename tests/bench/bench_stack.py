@@ -74,7 +74,7 @@ def load_crowd(stack: RunningStack, number: int) -> None:
         return Client(new_id(), phone, operator_code_of(phone), tag, "Asia/Yekaterinburg", now, now)
 
     def load(indexes: Sequence[int]) -> None:
-        gathered = _Gathered(dynamodb)
+        gathered = GatheredTransactions(dynamodb)
         repository = DynamoClientRepository(gathered)
         for index in indexes:
             repository.create(client(index))
@@ -91,7 +91,7 @@ def mail_everyone(stack: RunningStack) -> str:
 
 
 def warm_up(stack: RunningStack) -> str:
-    """Send a mailing that starts every function on the way of a message, as often as it runs at once; returns its id."""
+    """Send a mailing that starts each function on a message's way, as often as it runs at once; returns its id."""
     mailing_id = create_mailing(stack, WARM)
     finished(stack, mailing_id)
     return mailing_id
@@ -105,7 +105,7 @@ def everyone_asked(stack: RunningStack, number: int, *, deadline_seconds: float)
         time.sleep(0.05)
 
 
-class _Gathered(DynamoDB):
+class GatheredTransactions(DynamoDB):
     """Makes one transaction of several small ones: each is still written whole or not at all."""
 
     def __init__(self, client: Any) -> None:  # noqa: ANN401 - boto3's clients are made at run time

@@ -4,7 +4,7 @@ import math
 import statistics
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 
@@ -13,18 +13,20 @@ RAMP_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """How measured values are spread; in their own unit."""
+    """How measured values are spread; in their own unit. `values` are all of them, as they came."""
 
     count: int
     p50: float
     p95: float
     p99: float
     largest: float
+    values: tuple[float, ...] = field(repr=False)
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Self:
         """Describe values, at least one."""
-        return cls(len(values), *(percentile(values, percent) for percent in (50, 95, 99)), max(values))
+        p50, p95, p99 = (percentile(values, percent) for percent in (50, 95, 99))
+        return cls(len(values), p50, p95, p99, max(values), tuple(values))
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
