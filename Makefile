@@ -60,9 +60,10 @@ faults: $(INSTALLED) ## The fault suite: scenarios, an error at every call of AW
 	@PYTHONPATH=.:infra/local $(RUN) -m tests.faults.run_all
 
 .PHONY: bench
-bench: $(INSTALLED) ## Rates and latencies, measured (ten minutes): CLIENTS="1000 10000", LATENCY_MS=, RUNS=, CONCURRENCY=, ONLY=, JSON=
+bench: $(INSTALLED) ## Rates and latencies, measured (ten minutes): CLIENTS="1000 10000", LATENCY_MS=, RUNS=, ONLY=, JSON=
 	@PYTHONPATH=.:infra/local $(RUN) -m tests.bench $(foreach size,$(CLIENTS),--clients $(size)) \
 		$(if $(LATENCY_MS),--latency-ms '$(LATENCY_MS)') $(if $(RUNS),--runs '$(RUNS)') \
+		$(if $(BUSY_SECONDS),--busy-seconds '$(BUSY_SECONDS)') \
 		$(if $(CONCURRENCY),--concurrency '$(CONCURRENCY)') $(if $(ONLY),--only '$(ONLY)') $(if $(JSON),--json '$(JSON)')
 
 .PHONY: format

@@ -1,5 +1,6 @@
 """What each route of the API takes, on one connection, idle and beside large mailings; and POSTs at 8 connections."""
 
+import math
 import threading
 import time
 from collections import defaultdict
@@ -43,8 +44,8 @@ class ApiLatency:
     posts_per_second: float
 
 
-def api_latency(stack: RunningStack, clients: int) -> ApiLatency:
-    """Measure the API of a stack that has a crowd of so many clients."""
+def api_latency(stack: RunningStack, clients: int, busy_seconds: float) -> ApiLatency:
+    """Measure the API of a stack that has a crowd of so many clients; beside mailings for so long at most."""
     mailing_id = warm_up(stack)
     _time_routes(stack, lambda: mailing_id, cycles=5)  # warms the function and the connection up
     idle = _time_routes(stack, lambda: mailing_id)
@@ -52,7 +53,7 @@ def api_latency(stack: RunningStack, clients: int) -> ApiLatency:
     stack.forget_received()
     began = time.monotonic()
     with _mailings_on_their_way(stack, clients - WARM_CLIENTS) as running:
-        busy = _time_routes(stack, running)
+        busy = _time_routes(stack, running, seconds=busy_seconds)
         busy_rate = stack.received(limit=0)["accepted"] / (time.monotonic() - began)
     routes = [RouteLatency(route, Distribution.of(idle[route]), Distribution.of(busy[route])) for route in idle]
     return ApiLatency(tuple(routes), busy_rate, posts_per_second)
@@ -74,12 +75,15 @@ class _Stopwatch:
         return answer.json() if answer.content else None
 
 
-def _time_routes(stack: RunningStack, mailing: Callable[[], str], cycles: int = REQUESTS) -> dict[str, list[float]]:
+def _time_routes(
+    stack: RunningStack, mailing: Callable[[], str], *, cycles: int = REQUESTS, seconds: float = math.inf
+) -> dict[str, list[float]]:
     """Time each route once a cycle, so that all meet the same ups and downs. A cycle leaves nothing behind."""
     timed = _Stopwatch(RunningStack(stack.embedded, stack.info))
     message_id = _first_message(stack, mailing())
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     draft = {"start_at": tomorrow.isoformat(), "end_at": (tomorrow + timedelta(days=1)).isoformat(), "text": "Hello"}
+    deadline = time.monotonic() + seconds
     for _ in range(cycles):
         watched = mailing()
         client_id = timed("POST /clients", {"phone": next(phones), "timezone": "Europe/Moscow"})["id"]
@@ -95,6 +99,8 @@ def _time_routes(stack: RunningStack, mailing: Callable[[], str], cycles: int = 
         timed("GET /health")
         timed("DELETE /mailings/{id}", id=draft_id)
         timed("DELETE /clients/{id}", id=client_id)
+        if time.monotonic() > deadline:
+            break
     return timed.timings
 
 

@@ -23,6 +23,9 @@ def bare_rate(stack: RunningStack, number: int) -> float:
     """Make so many requests to the stack's provider; return how many a second, from the first to the last.
 
     Its processes begin together, each with all its connections open: the best that such a loop can do.
+
+    Raises:
+        BrokenBarrierError: a process did not get as far as to begin; its standard error says why.
     """
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(PROCESSES + 1)
@@ -62,9 +65,11 @@ def _loop(provider_url: str, ids: Sequence[int], barrier: Barrier) -> None:
         assert answer.json()["code"] == 0, answer.text
 
     with ThreadPoolExecutor(THREADS) as pool:
-        for _ in pool.map(post, range(THREADS)):
-            pass
+        try:
+            list(pool.map(post, range(THREADS)))
+        except BaseException:
+            barrier.abort()  # nobody need wait for this process
+            raise
         barrier.wait(TIMEOUT_SECONDS)
         barrier.wait(TIMEOUT_SECONDS)
-        for _ in pool.map(post, ids):
-            pass
+        list(pool.map(post, ids))

@@ -81,8 +81,7 @@ def load_crowd(stack: RunningStack, number: int) -> None:
         gathered.flush()
 
     with ThreadPoolExecutor(LOADERS) as pool:
-        for _ in pool.map(load, [range(first, number, LOADERS) for first in range(LOADERS)]):
-            pass  # what went wrong in a thread is raised here
+        list(pool.map(load, [range(first, number, LOADERS) for first in range(LOADERS)]))
 
 
 def mail_everyone(stack: RunningStack) -> str:

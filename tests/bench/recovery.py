@@ -10,7 +10,7 @@ from tests.bench.figures import full_rate_after, steady_rate
 from tests.e2e.steps import finished
 from tests.running_stack import RunningStack, poll
 
-CLIENTS = 15_000  # enough for a rate before, and for one after
+CLIENTS = 12_000  # enough for a rate before, and for one after
 SENT_BEFORE = 1 / 3
 OUTAGE_SECONDS = 10.0
 FULL = 0.9

@@ -39,7 +39,7 @@ def test_the_report_shows_the_median_and_each_run() -> None:
     lines = [line.split() for line in results().text().splitlines()]
     assert ["POST", "to", "last", "outcome,", "a", "second", "600", "(600,", "300,", "900)"] in lines
     assert ["beyond", "the", "probe", "5.0", "(2.5,", "never,", "5.0)"] in lines
-    assert ["GET", "/stats", *["2.0", "3.0", "3.0", "3.0"] * 2] in lines
+    assert ["GET", "/stats", *["3", "2.0", "3.0", "3.0", "3.0"] * 2] in lines
 
 
 def test_the_report_shows_each_size_by_itself() -> None:
@@ -133,6 +133,7 @@ def test_a_benchmark_whose_messages_are_right_ends_with_zero(parts: dict[str, Pa
         (["--runs", "0"], "at least 1"),
         (["--latency-ms", "-1"], "at least 0"),
         (["--latency-ms", "nan"], "at least 0"),
+        (["--busy-seconds", "-1"], "at least 0"),
         (["--concurrency", "1"], "at least 2"),
         (["--only", "delivery,api,all"], "there is no all"),
     ],
