@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.bench.bench_stack import everyone_asked, mail_everyone
@@ -14,6 +14,7 @@ CLIENTS = 12_000  # enough for a rate before, and for one after
 SENT_BEFORE = 1 / 3
 OUTAGE_SECONDS = 10.0
 FULL = 0.9
+LEAST = datetime.min.replace(tzinfo=UTC)
 LEDGER = 100_000  # requests that the simulator remembers
 
 
@@ -51,8 +52,8 @@ def recover(stack: RunningStack, latency_ms: float) -> Recovery:
     down_at = datetime.now(UTC)
     stack.control(latency_ms=latency_ms, status=503)
     poll(lambda: _breaker(stack), until=lambda seen: seen["state"] != "closed", deadline_seconds=30)
-    time.sleep(OUTAGE_SECONDS - _seconds(down_at, datetime.now(UTC)))  # the outage itself: nothing is waited for
-    breaker = _breaker(stack)
+    time.sleep(max(OUTAGE_SECONDS - _seconds(down_at, datetime.now(UTC)), 0))  # the outage itself
+    probe_at = poll(lambda: _probe_at(stack), until=_is_clearly_ahead, deadline_seconds=30)
     well_at = datetime.now(UTC)
     stack.control(latency_ms=latency_ms)
     everyone_asked(stack, CLIENTS, deadline_seconds=300)
@@ -63,7 +64,7 @@ def recover(stack: RunningStack, latency_ms: float) -> Recovery:
     return Recovery(
         rate_before=rate_before,
         outage=_seconds(down_at, well_at),
-        next_probe=max(_seconds(well_at, datetime.fromisoformat(breaker["next_probe_at"])), 0),
+        next_probe=_seconds(well_at, probe_at),
         full_rate=full_rate_after(accepted, well_at.timestamp(), FULL * rate_before),
         drained=accepted[-1] - well_at.timestamp(),
         duplicates=received["accepted_duplicates"],
@@ -73,6 +74,17 @@ def recover(stack: RunningStack, latency_ms: float) -> Recovery:
 def _breaker(stack: RunningStack) -> dict[str, Any]:
     provider: dict[str, Any] = stack.request("GET", "/health").json()["provider"]
     return provider
+
+
+def _probe_at(stack: RunningStack) -> datetime:
+    """Read when the breaker lets the next probe through; the least moment while one is on its way."""
+    breaker = _breaker(stack)
+    return datetime.fromisoformat(breaker["next_probe_at"]) if breaker["state"] == "open" else LEAST
+
+
+def _is_clearly_ahead(moment: datetime) -> bool:
+    """Tell whether the provider can be back before that moment, so that it is this probe that meets it well."""
+    return moment > datetime.now(UTC) + timedelta(seconds=0.5)
 
 
 def _seconds(begin: datetime, end: datetime) -> float:
