@@ -64,6 +64,13 @@ mutants: $(INSTALLED) ## Changes the rules of chalicelib/domain in a thousand wa
 	$(RUN) -m mutmut run
 	$(RUN) -m mutmut results
 
+.PHONY: bench
+bench: $(INSTALLED) ## Rates and latencies, measured (ten minutes): CLIENTS="1000 10000", LATENCY_MS=, RUNS=, ONLY=, JSON=
+	@PYTHONPATH=.:infra/local $(RUN) -m tests.bench $(foreach size,$(CLIENTS),--clients $(size)) \
+		$(if $(LATENCY_MS),--latency-ms '$(LATENCY_MS)') $(if $(RUNS),--runs '$(RUNS)') \
+		$(if $(BUSY_SECONDS),--busy-seconds '$(BUSY_SECONDS)') \
+		$(if $(CONCURRENCY),--concurrency '$(CONCURRENCY)') $(if $(ONLY),--only '$(ONLY)') $(if $(JSON),--json '$(JSON)')
+
 .PHONY: format
 format: $(INSTALLED) ## Formats the code and mends what the linter can mend
 	$(RUN) -m ruff format .

@@ -50,6 +50,7 @@ GET /_received          counts, and the last requests, oldest first; ?limit=100 
     unique, duplicates  of the ids of valid requests
     accepted            taken as sent, counted when the request is in: also if the connection breaks later;
                         accepted_unique and accepted_duplicates are of these
+    first_at, last_at   when the last byte of the first and of the last request was in; null before
     in_flight           requests still without an answer; max_in_flight: most of them at once
 DELETE /_received       clears
 

@@ -818,7 +818,7 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
 def test_help_tells_every_setting_and_every_count(simulator: RunningSimulator) -> None:
     told = run("--help").stdout
     unexplained = [name for name in (*DEFAULTS, *simulator.received()) if name not in told]
-    assert set(unexplained) <= {"last", "first_at", "last_at"}
+    assert set(unexplained) <= {"last"}
 
 
 def test_a_taken_port_is_told_in_one_line(simulator: RunningSimulator) -> None:

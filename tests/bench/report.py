@@ -1,0 +1,132 @@
+"""What the benchmarks came to, as text and as JSON."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from tests.bench.api_latency import ApiLatency
+from tests.bench.delivery import Delivery
+from tests.bench.figures import Distribution, median_of
+from tests.bench.machine import Machine
+from tests.bench.recovery import FULL, Recovery
+from tests.bench.start_latency import StartLatency
+
+NEVER = "never"
+# Of each the median over the runs is shown: the name in JSON, the words of the table, the form of its numbers.
+DELIVERY = {
+    "request_rate": ("first to last request, a second", ".0f"),
+    "request_ratio": ("  of the bare loop", ".2f"),
+    "whole_rate": ("POST to last outcome, a second", ".0f"),
+    "whole_ratio": ("  of the bare loop", ".2f"),
+    "bare_rate": ("bare loop, a second", ".0f"),
+    "duplicates": ("messages accepted twice", ".0f"),
+    "drift": ("counters less rows", ".0f"),
+}
+RECOVERY = {
+    "rate_before": ("rate before, a second", ".0f"),
+    "outage": ("outage", ".1f"),
+    "next_probe": ("return to the probe that the breaker showed", ".1f"),
+    "full_rate": (f"return to {FULL:.0%} of the rate before", ".1f"),
+    "beyond_probe": ("  beyond the probe", ".1f"),
+    "drained": ("return to last message", ".1f"),
+    "duplicates": ("messages accepted twice", ".0f"),
+}
+PERCENTILES = ("p50", "p95", "p99", "largest")
+
+
+@dataclass
+class Results:
+    """All measured so far; a part that was not asked for, or did not come to its end, is empty."""
+
+    machine: Machine
+    latency_ms: float
+    deliveries: list[Delivery] = field(default_factory=list)
+    api: ApiLatency | None = None
+    start: StartLatency | None = None
+    recoveries: list[Recovery] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
+
+    @property
+    def wrongs(self) -> list[str]:
+        """Name each promise that a measurement saw broken, and each part that did not come to its end."""
+        wrongs = [f"not everybody got it once and was counted: {one}" for one in self.deliveries if not one.is_right]
+        wrongs += [f"accepted twice after an outage: {one}" for one in self.recoveries if one.duplicates]
+        return wrongs + [f"not finished: {one}" for one in self.unfinished]
+
+    def text(self) -> str:
+        """Show everything as tables."""
+        return "\n".join(["", str(self.machine), *self._tables()])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all that was measured, raw, and the medians."""
+        medians = {
+            "deliveries": [{"clients": n} | _medians(DELIVERY, runs) for n, runs in self._by_size()],
+            "recoveries": _medians(RECOVERY, self.recoveries) if self.recoveries else None,
+        }
+        return asdict(self) | {"medians": medians}
+
+    def _by_size(self) -> list[tuple[int, list[Delivery]]]:
+        size = attrgetter("clients")
+        return [(clients, list(runs)) for clients, runs in groupby(sorted(self.deliveries, key=size), key=size)]
+
+    def _tables(self) -> Iterator[str]:
+        for clients, runs in self._by_size():
+            yield f"\ndelivery to {clients} clients, provider {self.latency_ms:g} ms: median (each run)\n"
+            yield from table(_run_rows(DELIVERY, runs))
+        if self.api:
+            yield "\nAPI, one connection, milliseconds\n"
+            yield from table(_api_rows(self.api))
+            yield f"busy: beside mailings, one after the other, at {self.api.busy_rate:.0f} messages a second"
+            yield f"POST /clients at 8 connections, idle: {self.api.posts_per_second:.0f} a second"
+        if self.start:
+            yield "\nstart of mailings of one client, seconds\n"
+            yield from table(_start_rows(self.start))
+            yield "The emulator's scheduler is 1-13 s late by itself; that of AWS is precise to the minute."
+        if self.recoveries:
+            yield f"\nrecovery, 503 to every request, provider {self.latency_ms:g} ms: seconds, median (each run)\n"
+            yield from table(_run_rows(RECOVERY, self.recoveries))
+
+
+def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield a line per row, all but the first column to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for name, *cells in rows:
+        shown = (f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
+        yield "  ".join([f"{name:<{widths[0]}}", *shown])
+
+
+def _medians(columns: Mapping[str, tuple[str, str]], runs: Sequence[object]) -> dict[str, float | None]:
+    return {name: median_of([getattr(run, name) for run in runs]) for name in columns}
+
+
+def _run_rows(columns: Mapping[str, tuple[str, str]], runs: Sequence[object]) -> list[list[str]]:
+    medians = _medians(columns, runs)
+    return [
+        [words, _shown(medians[name], form), "(" + ", ".join(_shown(getattr(run, name), form) for run in runs) + ")"]
+        for name, (words, form) in columns.items()
+    ]
+
+
+def _api_rows(api: ApiLatency) -> list[list[str]]:
+    names = [f"{when} {name}" for when in ("idle", "busy") for name in ("requests", *PERCENTILES)]
+    routes = [
+        [one.route, *(cell for values in (one.idle, one.busy) for cell in (str(values.count), *_cells(values, ".1f")))]
+        for one in api.routes
+    ]
+    return [["", *names], *routes]
+
+
+def _start_rows(start: StartLatency) -> list[list[str]]:
+    named = {"POST to sent, warm": start.at_once, "start_at to first request": start.scheduled}
+    rows = [[name, str(values.count), *_cells(values, ".2f")] for name, values in named.items()]
+    return [["", "mailings", *PERCENTILES], *rows]
+
+
+def _cells(values: Distribution, form: str) -> list[str]:
+    return [_shown(getattr(values, name), form) for name in PERCENTILES]
+
+
+def _shown(value: float | None, form: str) -> str:
+    return NEVER if value is None else f"{value:{form}}"
