@@ -65,7 +65,7 @@ mutants: $(INSTALLED) ## Changes the rules of chalicelib/domain in a thousand wa
 	$(RUN) -m mutmut results
 
 .PHONY: bench
-bench: $(INSTALLED) ## Rates and latencies, measured (ten minutes): CLIENTS="1000 10000", LATENCY_MS=, RUNS=, ONLY=, JSON=
+bench: $(INSTALLED) ## Rates, latencies and costs, measured (a quarter of an hour): CLIENTS="1000 10000", LATENCY_MS=, RUNS=, ONLY=, JSON=
 	@PYTHONPATH=.:infra/local $(RUN) -m tests.bench $(foreach size,$(CLIENTS),--clients $(size)) \
 		$(if $(LATENCY_MS),--latency-ms '$(LATENCY_MS)') $(if $(RUNS),--runs '$(RUNS)') \
 		$(if $(BUSY_SECONDS),--busy-seconds '$(BUSY_SECONDS)') \

@@ -1,17 +1,21 @@
-"""`make bench`: how fast the packaged application is on the embedded stack, beside a bare loop on the same machine.
+"""`make bench`: how fast the packaged application is on the embedded stack, beside a bare loop on the same machine,
+and what it consumes: calls, units, memory, dollars.
 
 Prints tables, medians over the runs. Ends with 1 if a message was lost, repeated or miscounted, or a part did not come
 to its end; never because of a time. Delivery and recovery are run several times, each time on warm functions; what is
-measured request by request, API and start, once. All of it takes about ten minutes on two cores that do nothing else.
-BUSY_SECONDS=900 is for 300 requests to each route beside mailings too; CLIENTS=100000 takes some five minutes a run.
+measured request by request or call by call (API, start, cost) once. All of it takes about a quarter of an hour on two
+cores that do nothing else. BUSY_SECONDS=900 is for 300 requests to each route beside mailings too; CLIENTS=100000
+takes some five minutes a run.
 """
 
 import argparse
 import json
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import BrokenBarrierError
 
@@ -22,9 +26,11 @@ from local_error import LocalError
 from tests.bench import recovery
 from tests.bench.api_latency import api_latency
 from tests.bench.bench_stack import Ground, load_crowd, warm_up
+from tests.bench.consumption import recording
 from tests.bench.delivery import deliver
 from tests.bench.machine import this_machine
 from tests.bench.report import Results
+from tests.bench.spending import spend
 from tests.bench.start_latency import start_latency
 
 CLIENTS = (1_000, 10_000)
@@ -80,6 +86,17 @@ def _deliveries(ground: Ground, options: argparse.Namespace, results: Results) -
                 )
 
 
+def _costs(ground: Ground, options: argparse.Namespace, results: Results) -> None:
+    for clients in options.clients or CLIENTS:
+        with (
+            tempfile.TemporaryDirectory(prefix="vestnik-calls-") as folder,
+            replace(ground, emulator=recording(Path(folder))).stack() as stack,
+        ):
+            load_crowd(stack, clients)
+            warm_up(stack)
+            results.spendings.append(spend(stack, Path(folder), clients))
+
+
 def _api(ground: Ground, options: argparse.Namespace, results: Results) -> None:
     with ground.stack() as stack:
         load_crowd(stack, API_CLIENTS)
@@ -103,7 +120,7 @@ def _recoveries(ground: Ground, options: argparse.Namespace, results: Results) -
 
 
 # Each has stacks of its own, so that none finds what another left behind.
-PARTS = {"delivery": _deliveries, "api": _api, "start": _start, "recovery": _recoveries}
+PARTS = {"delivery": _deliveries, "cost": _costs, "api": _api, "start": _start, "recovery": _recoveries}
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -1,7 +1,7 @@
 """What the benchmarks came to, as text and as JSON."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -11,6 +11,7 @@ from tests.bench.delivery import Delivery
 from tests.bench.figures import Distribution, median_of
 from tests.bench.machine import Machine
 from tests.bench.recovery import FULL, Recovery
+from tests.bench.spending import Spending
 from tests.bench.start_latency import StartLatency
 
 NEVER = "never"
@@ -43,6 +44,7 @@ class Results:
     machine: Machine
     latency_ms: float
     deliveries: list[Delivery] = field(default_factory=list)
+    spendings: list[Spending] = field(default_factory=list)
     api: ApiLatency | None = None
     start: StartLatency | None = None
     recoveries: list[Recovery] = field(default_factory=list)
@@ -65,7 +67,8 @@ class Results:
             "deliveries": [{"clients": n} | _medians(DELIVERY, runs) for n, runs in self._by_size()],
             "recoveries": _medians(RECOVERY, self.recoveries) if self.recoveries else None,
         }
-        return asdict(self) | {"medians": medians}
+        spendings = [one.to_json() for one in self.spendings]
+        return asdict(replace(self, spendings=[])) | {"spendings": spendings, "medians": medians}
 
     def _by_size(self) -> list[tuple[int, list[Delivery]]]:
         size = attrgetter("clients")
@@ -75,6 +78,11 @@ class Results:
         for clients, runs in self._by_size():
             yield f"\ndelivery to {clients} clients, provider {self.latency_ms:g} ms: median (each run)\n"
             yield from table(_run_rows(DELIVERY, runs))
+        for one in self.spendings:
+            yield f"\nwhat a delivery to {one.clients} clients consumed\n"
+            yield from table(one.summary())
+            for part in one.tables():
+                yield f"\n{part}"
         if self.api:
             yield "\nAPI, one connection, milliseconds\n"
             yield from table(_api_rows(self.api))

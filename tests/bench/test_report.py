@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,16 +9,24 @@ import pytest
 from tests.bench import __main__ as bench
 from tests.bench.api_latency import ApiLatency, RouteLatency
 from tests.bench.bench_stack import Ground
+from tests.bench.consumed import Consumption
 from tests.bench.delivery import Delivery
 from tests.bench.figures import Distribution
 from tests.bench.machine import Machine, this_machine
 from tests.bench.recovery import Recovery
 from tests.bench.report import Results, table
+from tests.bench.spending import Spending
 from tests.bench.start_latency import StartLatency
 
 SPREAD = Distribution.of([1.0, 2.0, 3.0])
 DELIVERY = Delivery(clients=1000, sent=1000, request_rate=900, whole_rate=600, bare_rate=1200, duplicates=0, drift=0)
 RECOVERY = Recovery(rate_before=800, outage=10, next_probe=4, full_rate=6.5, drained=15, duplicates=0)
+
+
+SPENT = Consumption(
+    calls=Counter({("sender", "dynamodb.TransactWriteItems"): 120, ("api", "dynamodb.GetItem"): 999}),
+    write_units={("messages", "sender"): 9040},
+)
 
 
 def results() -> Results:
@@ -52,6 +61,18 @@ def test_the_report_shows_each_size_by_itself() -> None:
 def test_the_report_leaves_out_what_was_not_measured() -> None:
     nothing = Results(results().machine, latency_ms=50)
     assert nothing.text().strip() == str(nothing.machine)
+
+
+def test_the_report_shows_what_was_spent_beside_the_budgets() -> None:
+    several = results()
+    several.spendings.append(Spending(1000, SPENT))
+    lines = [line.split() for line in several.text().splitlines()]
+    assert ["calls", "of", "AWS", "a", "message", "0.120", "0.15"] in lines
+    assert ["write", "units", "a", "message", "9.04", "10"] in lines
+    assert ["USD", "for", "a", "million", "messages", "5.65", "7"] in lines
+    assert json.loads(json.dumps(several.to_json()))["spendings"][0]["usd_per_million"] == {
+        "DynamoDB": pytest.approx(5.65)
+    }
 
 
 def test_json_holds_raw_values_and_medians() -> None:
@@ -121,7 +142,7 @@ def test_a_part_that_breaks_keeps_no_other_from_being_measured(
 
 
 def test_a_benchmark_whose_messages_are_right_ends_with_zero(parts: dict[str, Part]) -> None:
-    assert list(parts) == ["delivery", "api", "start", "recovery"]
+    assert list(parts) == ["delivery", "cost", "api", "start", "recovery"]
     assert bench.main(["--latency-ms", "0", "--clients", "100", "--clients", "200"]) == 0
 
 
