@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
     options = _options(arguments)
     ground = Ground(options.latency_ms, options.concurrency)
-    results = Results(this_machine(), options.latency_ms)
+    results = Results(this_machine(), options.latency_ms, options.concurrency)
     for name in options.only:
         began = time.monotonic()
         try:
@@ -126,7 +126,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="how long at most the API is measured beside mailings (default: %(default)g)",
     )
     parser.add_argument("--only", type=_parts, default=list(PARTS), help=f"of {','.join(PARTS)}, joined by commas")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write all numbers")
+    parser.add_argument("--json", type=_file, metavar="FILE", help="where to write all numbers")
     return parser.parse_args(arguments)
 
 
@@ -150,6 +150,12 @@ def _at_least(value: float, least: int) -> float:
     if not value >= least:
         raise argparse.ArgumentTypeError(f"must be at least {least}")
     return value
+
+
+def _file(text: str) -> Path:
+    if not Path(text).resolve().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder for {text}")
+    return Path(text)
 
 
 def _parts(text: str) -> list[str]:

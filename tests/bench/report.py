@@ -39,10 +39,14 @@ SPREAD = ("n", *PERCENTILES, "max")
 
 @dataclass
 class Results:
-    """All measured so far; a part that was not asked for, or did not come to its end, is empty."""
+    """All measured so far; a part that was not asked for, or did not come to its end, is empty.
+
+    `latency_ms` is the provider's, `concurrency` that of senders, None for that of infra/template.yaml.
+    """
 
     machine: Machine
     latency_ms: float
+    concurrency: int | None = None
     deliveries: list[Delivery] = field(default_factory=list)
     api: ApiLatency | None = None
     start: StartLatency | None = None

@@ -152,6 +152,7 @@ def test_a_benchmark_whose_messages_are_right_ends_with_zero(parts: dict[str, Pa
         (["--latency-ms", "nan"], "at least 0"),
         (["--busy-seconds", "-1"], "at least 0"),
         (["--concurrency", "1"], "at least 2"),
+        (["--json", "nowhere/bench.json"], "no folder"),
         (["--only", "delivery,api,all"], "there is no all"),
     ],
 )
