@@ -34,15 +34,20 @@ RECOVERY = {
     "drained": ("return to last message", ".1f"),
     "duplicates": ("messages accepted twice", ".0f"),
 }
-PERCENTILES = ("p50", "p95", "p99", "largest")
+PERCENTILES = {"p50": 50, "p95": 95, "p99": 99}
+SPREAD = ("n", *PERCENTILES, "max")
 
 
 @dataclass
 class Results:
-    """All measured so far; a part that was not asked for, or did not come to its end, is empty."""
+    """All measured so far; a part that was not asked for, or did not come to its end, is empty.
+
+    `latency_ms` is the provider's, `concurrency` that of senders, None for that of infra/template.yaml.
+    """
 
     machine: Machine
     latency_ms: float
+    concurrency: int | None = None
     deliveries: list[Delivery] = field(default_factory=list)
     spendings: list[Spending] = field(default_factory=list)
     api: ApiLatency | None = None
@@ -118,22 +123,22 @@ def _run_rows(columns: Mapping[str, tuple[str, str]], runs: Sequence[object]) ->
 
 
 def _api_rows(api: ApiLatency) -> list[list[str]]:
-    names = [f"{when} {name}" for when in ("idle", "busy") for name in ("requests", *PERCENTILES)]
-    routes = [
-        [one.route, *(cell for values in (one.idle, one.busy) for cell in (str(values.count), *_cells(values, ".1f")))]
-        for one in api.routes
-    ]
-    return [["", *names], *routes]
+    names = [f"{when} {SPREAD[0]}" if name == SPREAD[0] else name for when in ("idle", "busy") for name in SPREAD]
+    return [["", *names], *([one.route, *_cells(one.idle, ".1f"), *_cells(one.busy, ".1f")] for one in api.routes)]
 
 
 def _start_rows(start: StartLatency) -> list[list[str]]:
     named = {"POST to sent, warm": start.at_once, "start_at to first request": start.scheduled}
-    rows = [[name, str(values.count), *_cells(values, ".2f")] for name, values in named.items()]
-    return [["", "mailings", *PERCENTILES], *rows]
+    return [["", *SPREAD], *([name, *_cells(values, ".2f")] for name, values in named.items())]
 
 
 def _cells(values: Distribution, form: str) -> list[str]:
-    return [_shown(getattr(values, name), form) for name in PERCENTILES]
+    """Show a distribution; a percentile only of so many values that it can be another than the largest."""
+    percentiles = [
+        _shown(getattr(values, name), form) if values.count * (100 - percent) >= 100 else "-"
+        for name, percent in PERCENTILES.items()
+    ]
+    return [str(values.count), *percentiles, _shown(values.largest, form)]
 
 
 def _shown(value: float | None, form: str) -> str:

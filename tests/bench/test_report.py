@@ -48,7 +48,24 @@ def test_the_report_shows_the_median_and_each_run() -> None:
     lines = [line.split() for line in results().text().splitlines()]
     assert ["POST", "to", "last", "outcome,", "a", "second", "600", "(600,", "300,", "900)"] in lines
     assert ["beyond", "the", "probe", "5.0", "(2.5,", "never,", "5.0)"] in lines
-    assert ["GET", "/stats", *["3", "2.0", "3.0", "3.0", "3.0"] * 2] in lines
+    assert ["GET", "/stats", *["3", "2.0", "-", "-", "3.0"] * 2] in lines
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (1, ["-", "-", "-"]),
+        (19, ["9.00", "-", "-"]),
+        (20, ["9.00", "18.00", "-"]),
+        (99, ["49.00", "94.00", "-"]),
+        (100, ["49.00", "94.00", "98.00"]),
+    ],
+)
+def test_the_report_shows_a_percentile_only_of_enough_values(count: int, shown: list[str]) -> None:
+    spread = Distribution.of([float(number) for number in range(count)])
+    text = Results(results().machine, latency_ms=50, start=StartLatency(spread, SPREAD)).text()
+    [line] = [line.split() for line in text.splitlines() if line.startswith("POST to sent")]
+    assert line[-5:] == [str(count), *shown, f"{count - 1}.00"]
 
 
 def test_the_report_shows_each_size_by_itself() -> None:
@@ -156,6 +173,7 @@ def test_a_benchmark_whose_messages_are_right_ends_with_zero(parts: dict[str, Pa
         (["--latency-ms", "nan"], "at least 0"),
         (["--busy-seconds", "-1"], "at least 0"),
         (["--concurrency", "1"], "at least 2"),
+        (["--json", "nowhere/bench.json"], "no folder"),
         (["--only", "delivery,api,all"], "there is no all"),
     ],
 )
