@@ -10,10 +10,18 @@ DELIVERY = ("planner", "plan-segment", "sender")
 
 @dataclass(frozen=True, slots=True)
 class LambdaUse:
-    """What the invocations of one function took. Memory in MB: configured, and the most that a worker has had."""
+    """What the invocations of one function took.
+
+    Attributes:
+        billed_ms: of the wall clock.
+        cpu_ms: of a processor, as far as the last call of AWS; a cold start counts with the first call after it.
+        memory_mb: as configured; a Lambda function has the power of one processor at 1,769 MB.
+        peak_memory_mb: the most that a worker has had.
+    """
 
     invocations: int = 0
     billed_ms: int = 0
+    cpu_ms: int = 0
     memory_mb: int = 0
     peak_memory_mb: int = 0
 
@@ -83,4 +91,9 @@ class Consumption:
 
 
 def _minus(use: LambdaUse, before: LambdaUse) -> LambdaUse:
-    return replace(use, invocations=use.invocations - before.invocations, billed_ms=use.billed_ms - before.billed_ms)
+    return replace(
+        use,
+        invocations=use.invocations - before.invocations,
+        billed_ms=use.billed_ms - before.billed_ms,
+        cpu_ms=use.cpu_ms - before.cpu_ms,
+    )

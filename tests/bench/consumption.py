@@ -4,6 +4,7 @@ Start the stack with `StackOptions(emulator=recording(folder))`, run something, 
 invocation is logged when it ends), then `measured(stack, folder, since)`.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -27,8 +28,11 @@ def measured(stack: RunningStack, folder: Path, since: datetime) -> Consumption:
     meter = UnitMeter()
     consumption, prefix = Consumption(), f"{stack.info.stack_name}-"
     peaks: dict[str, int] = {}
+    cpu_before: dict[str, float] = {}  # by process
+    cpu_ms: Counter[str] = Counter()
     for call in recorded_calls(folder):
         units = meter.measure(call)  # of earlier calls too: they tell what the items were
+        used, cpu_before[call.process] = call.cpu_s - cpu_before.get(call.process, 0.0), call.cpu_s
         if call.at < since:
             continue
         function = call.function.removeprefix(prefix)
@@ -38,10 +42,11 @@ def measured(stack: RunningStack, folder: Path, since: datetime) -> Consumption:
         _add(consumption.read_units, function, units.reads.items())
         _add(consumption.write_units, function, units.writes.items())
         consumption.assumed_writes[function] += units.assumed
+        cpu_ms[function] += round(used * 1000)
         peaks[function] = max(peaks.get(function, 0), call.peak_kib // KIB_PER_MB)
     for function, log in lambda_logs(stack.client("logs"), stack.info.stack_name, since).items():
         peak = peaks.get(function, 0)
-        consumption.lambdas[function] = LambdaUse(log.invocations, log.billed_ms, log.memory_mb, peak)
+        consumption.lambdas[function] = LambdaUse(log.invocations, log.billed_ms, cpu_ms[function], log.memory_mb, peak)
         consumption.logged_bytes[function] = log.logged_bytes
     return consumption
 
@@ -104,13 +109,24 @@ def _lambdas(consumption: Consumption, messages: int) -> str:
             f"{messages / use.invocations:.1f}",
             f"{use.billed_ms / use.invocations:.0f}",
             f"{use.billed_ms / messages:.2f}",
+            f"{use.cpu_ms / messages:.2f}",
             str(use.memory_mb),
             str(use.peak_memory_mb),
             f"{consumption.logged_bytes[function] / messages:.0f}",
         )
         for function, use in consumption.lambdas.items()
     ]
-    heads = ("function", "runs", "messages each", "ms each", "ms a message", "MB", "peak MB", "log bytes a message")
+    heads = (
+        "function",
+        "runs",
+        "messages each",
+        "ms each",
+        "ms a message",
+        "of processor",
+        "MB",
+        "peak MB",
+        "log bytes a message",
+    )
     return _table("functions", heads, rows)
 
 

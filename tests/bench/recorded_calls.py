@@ -27,6 +27,8 @@ class RecordedCall:
     status: int | None = 200
     request_bytes: int = 0
     peak_kib: int = 0
+    cpu_s: float = 0.0
+    process: str = ""
     request: Mapping[str, Any] = field(default_factory=dict)
     answer: Mapping[str, Any] = field(default_factory=dict)
 
@@ -56,4 +58,4 @@ def _calls_of(file: Path) -> Iterator[RecordedCall]:
             fields = json.loads(line)
             fields["at"] = datetime.fromtimestamp(fields["at"], UTC)
             fields["answer"] = fields.get("answer") or {}
-            yield RecordedCall(**fields)
+            yield RecordedCall(**fields, process=file.stem)

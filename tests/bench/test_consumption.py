@@ -35,7 +35,7 @@ RUN = Consumption(
     write_units={("messages", "planner"): 5000, ("messages", "sender"): 4000, ("mailings", "api"): 8},
     assumed_writes=Counter({"planner": 1}),
     lambdas={
-        "sender": LambdaUse(invocations=5, billed_ms=10_000, memory_mb=1024, peak_memory_mb=100),
+        "sender": LambdaUse(invocations=5, billed_ms=10_000, cpu_ms=4_000, memory_mb=1024, peak_memory_mb=100),
         "api": LambdaUse(invocations=100, billed_ms=2_000, memory_mb=512, peak_memory_mb=90),
         "dispatcher": LambdaUse(invocations=2, billed_ms=200, memory_mb=512, peak_memory_mb=80),
     },
@@ -95,15 +95,16 @@ def test_a_stream_of_many_pages_is_read_to_its_end(stack: RunningStack) -> None:
 
 def test_only_what_came_since_is_counted_and_what_came_before_is_known(stack: RunningStack, tmp_path: Path) -> None:
     record(tmp_path, "planner", NOW - timedelta(seconds=9), put(), peak_kib=900 * 1024)
-    record(tmp_path, "sender", NOW + timedelta(seconds=1), put(status="sent"))
-    record(tmp_path, "sender", NOW + timedelta(seconds=2), service="sqs", operation="SendMessageBatch")
+    record(tmp_path, "sender", NOW - timedelta(seconds=1), service="sqs", operation="SendMessageBatch", cpu_s=0.5)
+    record(tmp_path, "sender", NOW + timedelta(seconds=1), put(status="sent"), cpu_s=0.6)
+    record(tmp_path, "sender", NOW + timedelta(seconds=2), service="sqs", operation="SendMessageBatch", cpu_s=0.75)
     log(stack, "sender", "one", NOW, REPORT.format("b"))
     run = measured(stack, tmp_path, NOW)
     assert run.calls == {("sender", "dynamodb.TransactWriteItems"): 1, ("sender", "sqs.SendMessageBatch"): 1}
     assert run.request_bytes.total() == 200
     assert run.write_units == {("messages", "sender"): 2}  # no index knows the status
     assert run.assumed_writes.total() == 0
-    assert run.lambdas == {"sender": LambdaUse(1, 1234, 1024, 100)}
+    assert run.lambdas == {"sender": LambdaUse(1, 1234, 250, 1024, 100)}
     assert run.logged_bytes["sender"] == len(REPORT.format("b")) + 26
 
 
@@ -111,7 +112,7 @@ def test_a_measurement_less_an_earlier_one_is_what_came_between() -> None:
     later = RUN.minus(RUN)
     assert not later.calls.total()
     assert not sum(later.write_units.values()) + sum(later.read_units.values()) + later.assumed_writes.total()
-    assert later.lambdas["sender"] == LambdaUse(0, 0, 1024, 100)
+    assert later.lambdas["sender"] == LambdaUse(0, 0, 0, 1024, 100)
     assert RUN.minus(Consumption()) == RUN
 
 
@@ -157,7 +158,7 @@ def test_the_tables_say_the_sums() -> None:
     assert calls.splitlines()[-1].split() == ["all", "32", "0.0320"]
     assert units.splitlines()[0].endswith("(1 writes assumed)")
     assert units.splitlines()[-1].split() == ["all", "9.000", "1.000"]
-    assert functions.splitlines()[3].split() == ["sender", "5", "200.0", "2000", "10.00", "1024", "100", "400"]
+    assert functions.splitlines()[3].split() == ["sender", "5", "200.0", "2000", "10.00", "4.00", "1024", "100", "400"]
     assert services.splitlines()[-2].split() == ["all", "6.129"]
     assert largest.splitlines()[3].split() == ["DynamoDB", "write", "units,", "messages,", "planner", "5", "3.125"]
     assert standing.splitlines()[3].split()[-2:] == ["1944000", "0.97"]
@@ -170,6 +171,7 @@ def test_json_holds_it_all() -> None:
     assert said["lambdas"]["sender"] == {
         "invocations": 5,
         "billed_ms": 10_000,
+        "cpu_ms": 4_000,
         "memory_mb": 1024,
         "peak_memory_mb": 100,
     }

@@ -66,6 +66,7 @@ def test_a_worker_records_its_calls_and_they_answer_as_ever(tmp_path: Path) -> N
     assert got.request == {"TableName": "nothing", "Key": {"id": {"S": "é\n"}}}
     assert got.request_bytes == len(json.dumps(got.request))
     assert 10_000 < got.peak_kib < 1_000_000
+    assert 0 < got.cpu_s < made.cpu_s
     assert (made.operation, made.status, made.request, made.answer) == ("CreateQueue", 200, {}, {})
     assert made.at > got.at > datetime.now(UTC) - timedelta(minutes=1)
 

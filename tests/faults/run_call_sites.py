@@ -8,6 +8,7 @@ Last come storms: faults of any kind at any calls, several in each run of a scen
 
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -102,6 +103,8 @@ def play(on: Sandbox, scenario: Scenario, faults: Faults | None = None) -> list[
             audits = scenario(User(deployment))
         except AssertionError as error:
             findings = [f"{scenario.__name__}: {error or 'not as expected'}"]
+        except Exception as error:  # noqa: BLE001 - whatever a scenario meets with is its finding, and others go on
+            findings = [f"{scenario.__name__}: {error!r} at {traceback.extract_tb(error.__traceback__)[-1]}"]
         else:
             findings = [found for audit in audits for found in audit.findings]
         return findings + [f"not translated: {error!r}" for error in deployment.errors]

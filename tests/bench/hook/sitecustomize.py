@@ -5,8 +5,8 @@ workers inherit both. Without `AWS_LAMBDA_FUNCTION_NAME` nothing happens, so the
 
 A line of JSON per request that went out (so a retry counts), in a file per process: `at` (seconds since 1970, when
 the answer was there), `function`, `service`, `operation`, `status` (null without an answer), `request_bytes`,
-`peak_kib` (the worker's memory so far) and, of DynamoDB, what was asked and answered. What it means is worked out
-when the run is over: here it would take the time that is being measured.
+`peak_kib` (the worker's memory so far), `cpu_s` (its processor time so far) and, of DynamoDB, what was asked and
+answered. What it means is worked out when the run is over: here it would take the time that is being measured.
 """
 
 import importlib.util
@@ -59,6 +59,7 @@ class Recorder:
             "status": status,
             "request_bytes": len(body),
             "peak_kib": peak_kib(),
+            "cpu_s": time.process_time(),
         }
         line = json.dumps(head).encode()
         if service == "dynamodb":  # the answers of others may be streams, or secrets
