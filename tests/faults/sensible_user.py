@@ -12,6 +12,7 @@ from tests.gateway import Answer
 
 ZONE = "+00:00"
 TRIES = 20  # more than a storm has faults
+MILLISECOND = timedelta(milliseconds=1)
 NOT_FOUND, UNAVAILABLE = 404, 503
 SENT = frozenset({"sent"})
 Found = Callable[[], Any]
@@ -90,7 +91,7 @@ class User:
         """Create a mailing."""
         start_at = self.deployment.clock() + after
         body = {"start_at": start_at.isoformat(), "end_at": (start_at + lasting).isoformat(), "text": "Hello"}
-        made = self.ask("POST", "/mailings", body | changes, wanted=201, found=lambda: self._first("/mailings"))
+        made = self.ask("POST", "/mailings", body | changes, wanted=201, found=lambda: self._starting(start_at))
         return str(made["id"])
 
     def control(self, mailing_id: str, action: str, *reached: str) -> None:
@@ -133,6 +134,10 @@ class User:
         """Let time pass until all is as it should be, or everybody has had their turn; then audit."""
         self.deployment.heal(until=lambda: self.stands(mailing_id, status=status, ends=ends).kept)
         return self.stands(mailing_id, status=status, ends=ends)
+
+    def _starting(self, start_at: datetime) -> Any:  # noqa: ANN401 - an item of JSON
+        there = ((one, datetime.fromisoformat(one["start_at"])) for one in self.all_of("/mailings"))
+        return next((one for one, at in there if abs(at - start_at) < MILLISECOND), None)
 
     def _first(self, path: str) -> Any:  # noqa: ANN401 - an item of JSON
         return next(iter(self.ask("GET", path)["items"]), None)
