@@ -70,7 +70,13 @@ _current = threading.local()
 
 
 class _Watched:
-    """Mixed into connections: tells the call of this thread which socket it is on."""
+    """Mixed into connections: tells the call of this thread which socket it is on.
+
+    It also sends a request in one piece. http.client sends head and body apart: two system calls and two packets, and
+    between them, among many threads, a wait for the interpreter's lock.
+    """
+
+    _held: list[bytes] | None = None
 
     def connect(self) -> None:
         call: Call | None = getattr(_current, "call", None)
@@ -84,7 +90,19 @@ class _Watched:
         call: Call | None = getattr(_current, "call", None)
         if call:
             call.uses(self)  # type: ignore[arg-type]
-        super().request(*args, **kwargs)  # type: ignore[misc]
+        self._held = []
+        try:
+            super().request(*args, **kwargs)  # type: ignore[misc]
+            held = b"".join(self._held)
+        finally:
+            self._held = None
+        super().send(held)  # type: ignore[misc]
+
+    def send(self, data: Any) -> None:  # noqa: ANN401 - bytes, as http.client has them
+        if self._held is None:
+            super().send(data)  # type: ignore[misc]
+        else:
+            self._held.append(data)
 
 
 class _WatchedHTTPConnection(_Watched, HTTPConnection):
@@ -104,16 +122,23 @@ class _WatchedHTTPSPool(HTTPSConnectionPool):
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """A transport of `requests` whose calls can be made `within` a time."""
+    """A transport of `requests` to one host, whose calls can be made `within` a time."""
 
     def __init__(self, pool_size: int) -> None:
         self._watchdog = _Watchdog()
+        self._pool: Any = None
         super().__init__(pool_connections=1, pool_maxsize=pool_size, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed through to urllib3
         """Make pools of watched connections."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _WatchedHTTPPool, "https": _WatchedHTTPSPool}
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passed through to requests
+        """Return the pool of the one host that this transport speaks to; requests works it out for each request."""
+        if self._pool is None:
+            self._pool = super().get_connection_with_tls_context(*args, **kwargs)
+        return self._pool
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[Call]:

@@ -60,8 +60,6 @@ class ProviderClient:
         self._adapter = DeadlineAdapter(pool_size)
         self._session = requests.Session()
         self._session.trust_env = False
-        self._session.mount("http://", self._adapter)
-        self._session.mount("https://", self._adapter)
         self._prepared: tuple[str | None, requests.PreparedRequest] = (None, requests.PreparedRequest())
 
     def send(self, message_id: int, phone: str, text: str, timeout_seconds: float) -> Answer:
@@ -93,7 +91,8 @@ class ProviderClient:
         timeouts = (min(self._connect_timeout_seconds, remaining), remaining)
         with self._adapter.within(remaining) as call:
             try:
-                response = self._session.send(request, timeout=timeouts, stream=True, allow_redirects=False)
+                # Without the session: it would look for cookies, hooks, proxies and redirects, and there are none.
+                response = self._adapter.send(request, stream=True, timeout=timeouts)
                 with response:
                     content = _read(response)
             except (RequestException, HTTPError, OSError) as error:

@@ -108,6 +108,19 @@ def test_a_message_is_posted_as_the_contract_says(serve: Callable[[Script], RawS
     assert json.loads(body) == {"id": 2**53 - 1, "phone": 79161234567, "text": TEXT}
 
 
+def test_a_request_goes_out_in_one_piece(serve: Callable[[Script], RawServer]) -> None:
+    pieces = []
+
+    def script(connection: socket.socket) -> None:
+        for _ in range(2):
+            pieces.append(connection.recv(65536))
+            connection.sendall(response(OK_BODY))
+
+    client = provider(serve(script).url)
+    assert [send(client).kind for _ in range(2)] == [AnswerKind.ACCEPTED] * 2
+    assert all(json.loads(piece.partition(b"\r\n\r\n")[2])["text"] == TEXT for piece in pieces)
+
+
 def response(body: bytes, status: str = "200 OK", *headers: str, length: int | None = None) -> bytes:
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body) if length is None else length}", *headers]
     return "\r\n".join([*lines, "", ""]).encode() + body
