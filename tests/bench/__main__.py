@@ -3,8 +3,8 @@ and what it consumes: calls, units, memory, dollars.
 
 Prints tables, medians over the runs. Ends with 1 if a message was lost, repeated or miscounted, or a part did not come
 to its end; never because of a time. Delivery and recovery are run several times, each time on warm functions; what is
-measured request by request or call by call (API, start, cost) once. All of it takes about a quarter of an hour on two
-cores that do nothing else. Beside mailings the emulator answers slowly: 300 requests to each route take
+measured request by request or call by call (API, start, cold, cost) once. All of it takes about a quarter of an hour
+on two cores that do nothing else. Beside mailings the emulator answers slowly: 300 requests to each route take
 BUSY_SECONDS=1500. A run at CLIENTS=100000 takes some five minutes.
 """
 
@@ -26,6 +26,7 @@ from local_error import LocalError
 from tests.bench import recovery
 from tests.bench.api_latency import api_latency
 from tests.bench.bench_stack import Ground, load_crowd, warm_up
+from tests.bench.cold_start import cold_starts
 from tests.bench.consumption import recording
 from tests.bench.delivery import deliver
 from tests.bench.machine import this_machine
@@ -103,6 +104,10 @@ def _api(ground: Ground, options: argparse.Namespace, results: Results) -> None:
         results.api = api_latency(stack, API_CLIENTS, options.busy_seconds)
 
 
+def _cold(_: Ground, __: argparse.Namespace, results: Results) -> None:
+    results.cold_starts = cold_starts()
+
+
 def _start(ground: Ground, _: argparse.Namespace, results: Results) -> None:
     with ground.stack() as stack:
         results.start = start_latency(stack)
@@ -120,7 +125,7 @@ def _recoveries(ground: Ground, options: argparse.Namespace, results: Results) -
 
 
 # Each has stacks of its own, so that none finds what another left behind.
-PARTS = {"delivery": _deliveries, "cost": _costs, "api": _api, "start": _start, "recovery": _recoveries}
+PARTS = {"delivery": _deliveries, "cost": _costs, "cold": _cold, "api": _api, "start": _start, "recovery": _recoveries}
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

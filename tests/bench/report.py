@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from tests.bench.api_latency import ApiLatency
+from tests.bench.cold_start import ColdStart
 from tests.bench.delivery import Delivery
 from tests.bench.figures import Distribution, median_of
 from tests.bench.machine import Machine
@@ -50,6 +51,7 @@ class Results:
     concurrency: int | None = None
     deliveries: list[Delivery] = field(default_factory=list)
     spendings: list[Spending] = field(default_factory=list)
+    cold_starts: list[ColdStart] = field(default_factory=list)
     api: ApiLatency | None = None
     start: StartLatency | None = None
     recoveries: list[Recovery] = field(default_factory=list)
@@ -88,6 +90,10 @@ class Results:
             yield from table(one.summary())
             for part in one.tables():
                 yield f"\n{part}"
+        if self.cold_starts:
+            yield "\ncold start, milliseconds of a processor\n"
+            rows = [[one.function, f"{one.import_ms:.0f}", f"{one.build_ms:.0f}"] for one in self.cold_starts]
+            yield from table([["", "import", "build"], *rows])
         if self.api:
             yield "\nAPI, one connection, milliseconds\n"
             yield from table(_api_rows(self.api))

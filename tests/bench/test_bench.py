@@ -6,9 +6,16 @@ from tests.bench.__main__ import main
 
 def test_a_delivery_is_measured_on_the_packaged_application(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
-    assert main(["--only", "delivery,cost", "--clients", "100", "--runs", "1", "--json", str(file)]) == 0
+    assert main(["--only", "delivery,cost,cold", "--clients", "100", "--runs", "1", "--json", str(file)]) == 0
     told = json.loads(file.read_text())
     [delivery] = told["deliveries"]
     assert (delivery["sent"], delivery["duplicates"], delivery["drift"]) == (100, 0, 0)
+    assert {one["function"] for one in told["cold_starts"]} == {
+        "api",
+        "planner",
+        "plan-segment",
+        "sender",
+        "dispatcher",
+    }
     assert told["spendings"][0]["write_units_per_message"] > 9
     assert delivery["request_rate"] > delivery["whole_rate"] > 0

@@ -9,6 +9,7 @@ import pytest
 from tests.bench import __main__ as bench
 from tests.bench.api_latency import ApiLatency, RouteLatency
 from tests.bench.bench_stack import Ground
+from tests.bench.cold_start import ColdStart
 from tests.bench.consumed import Consumption
 from tests.bench.delivery import Delivery
 from tests.bench.figures import Distribution
@@ -34,6 +35,7 @@ def results() -> Results:
         Machine(cores=2, load=0.5, system="Linux", python="3.11", versions={"ministack": "1"}, commit="abc"),
         latency_ms=50,
         deliveries=[DELIVERY, replace(DELIVERY, whole_rate=300), replace(DELIVERY, whole_rate=900)],
+        cold_starts=[ColdStart("sender", 350.4, 80)],
         api=ApiLatency((RouteLatency("GET /stats", SPREAD, SPREAD),), busy_rate=700, posts_per_second=250),
         start=StartLatency(SPREAD, SPREAD),
         recoveries=[RECOVERY, replace(RECOVERY, full_rate=None), replace(RECOVERY, full_rate=9)],
@@ -48,6 +50,7 @@ def test_the_report_shows_the_median_and_each_run() -> None:
     lines = [line.split() for line in results().text().splitlines()]
     assert ["POST", "to", "last", "outcome,", "a", "second", "600", "(600,", "300,", "900)"] in lines
     assert ["beyond", "the", "probe", "5.0", "(2.5,", "never,", "5.0)"] in lines
+    assert ["sender", "350", "80"] in lines
     assert ["GET", "/stats", *["3", "2.0", "-", "-", "3.0"] * 2] in lines
 
 
@@ -159,7 +162,7 @@ def test_a_part_that_breaks_keeps_no_other_from_being_measured(
 
 
 def test_a_benchmark_whose_messages_are_right_ends_with_zero(parts: dict[str, Part]) -> None:
-    assert list(parts) == ["delivery", "cost", "api", "start", "recovery"]
+    assert list(parts) == ["delivery", "cost", "cold", "api", "start", "recovery"]
     assert bench.main(["--latency-ms", "0", "--clients", "100", "--clients", "200"]) == 0
 
 
