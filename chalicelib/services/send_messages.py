@@ -152,6 +152,7 @@ class _Run:
             service.messages.lease(list(positions), now=now, until=now + LEASE, version=version)
             rows = service.messages.get_many(positions.keys())
             leased = [row for row in rows.values() if row.version == version]
+            read_at = service.clock()
             clients = service.clients.get_many({row.client_id for row in leased})
         except Exception:
             logger.exception("tickets could not be begun", extra=_ids_of(tickets))
@@ -163,7 +164,7 @@ class _Run:
             logger.info("rows ended or in other hands", extra=_ids_of(tickets) | {"message_ids": sorted(others)})
         for row in leased:
             self._flying += 1
-            service.executor.submit(self._deliver, positions[row.id], row, clients.get(row.client_id), now)
+            service.executor.submit(self._deliver, positions[row.id], row, clients.get(row.client_id), read_at)
 
     def _deliver(self, position: int, message: Message, client: Client | None, read_at: datetime) -> None:
         outcome: Outcome | Undone | None = None

@@ -10,6 +10,7 @@ from itertools import count
 import pytest
 
 from chalicelib.domain.answer import Answer
+from chalicelib.domain.client import Client
 from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.message import UNLEASED, Message, Reason, Status
 from chalicelib.domain.tickets import MessagesTicket
@@ -233,6 +234,18 @@ def test_the_client_and_the_mailing_count_as_they_are_when_the_ticket_comes() ->
     assert {request.text for request in made.provider.requests} == {"A better text."}
     assert [row.status for row in made.rows(RUNNING)] == [Status.CANCELLED, Status.SENT, Status.SENT]
     made.check(RUNNING)
+
+
+def test_clients_that_were_read_after_a_slow_lease_are_not_read_again() -> None:
+    made = world(2)
+    made.hook = before("lease", lambda: made.clock.advance(3 * SECOND))
+    made.clients.get = unexpected  # type: ignore[method-assign]
+    made.send(tickets([1, 2]))
+    assert statuses(made) == {Status.SENT: 2}
+
+
+def unexpected(client_id: str) -> Client | None:
+    raise AssertionError(f"{client_id} was read by itself")
 
 
 @pytest.mark.parametrize(

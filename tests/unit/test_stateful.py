@@ -429,10 +429,10 @@ class Mailings(RuleBasedStateMachine):
         now = self.clock()
         self.wrong += self.reasons_against(request, now)
         self.asked_for.append(request.id)
-        self.lost.discard(request.id)
         answer = self.answer
         if answer.kind is AnswerKind.ACCEPTED:
             self.accepted.add(request.id)
+            self.lost.discard(request.id)
         over = now + min(self.answer_after, request.timeout_seconds * SECOND)
         if self.interruption and self.interruption.n == len(self.asked_for) and self.interruption.what != "kill":
             happens, self.interruption = self.interruption, None
