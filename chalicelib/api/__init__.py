@@ -1,4 +1,4 @@
-"""The REST API: a blueprint a resource, under one middleware."""
+"""The REST API: a resource a file, under one middleware."""
 
 from chalice.app import Chalice
 
@@ -11,11 +11,12 @@ from chalicelib.api.messages import messages
 from chalicelib.api.middleware import Middleware
 from chalicelib.api.stats import stats
 
-BLUEPRINTS = (health, clients, mailings, controls, messages, stats, dead_letters)
+RESOURCES = (health, clients, mailings, controls, messages, stats, dead_letters)
 
 
 def register(app: Chalice) -> None:
     """Add all routes to an app, and the middleware that stands around them."""
-    for blueprint in BLUEPRINTS:
-        app.register_blueprint(blueprint)
-    app.register_middleware(Middleware(app), "http")
+    for resource in RESOURCES:
+        app.register_blueprint(resource)
+    operations = {(each.path, each.method): each for resource in RESOURCES for each in resource.operations}
+    app.register_middleware(Middleware(app, operations), "http")

@@ -1,31 +1,28 @@
-from chalice.app import Blueprint, Response
+from http import HTTPStatus
+
+from chalice.app import Request
 
 from chalicelib.api.client_schemas import ChangeClientRequest, ClientResponse, CreateClientRequest, ListClientsQuery
+from chalicelib.api.lists import ListResponse, listed, position
 from chalicelib.api.message_schemas import MessageResponse
-from chalicelib.api.parameters import read_body, read_id, read_query
-from chalicelib.api.problems import answers_problems
-from chalicelib.api.responses import created, deleted, listed, position, shown
-from chalicelib.api.schemas import NoQuery, PageQuery
+from chalicelib.api.resource import Created, Resource
+from chalicelib.api.schemas import PageQuery
+from chalicelib.api.scopes import Scope
 from chalicelib.bootstrap import application
 
-clients = Blueprint(__name__)
+clients = Resource(__name__, tag="clients")
 
 
-@clients.route("/clients", methods=["POST"])
-@answers_problems
-def create_client() -> Response:
+@clients.post("/clients", Scope.CLIENTS_WRITE, HTTPStatus.CONFLICT)
+def create_client(body: CreateClientRequest) -> Created[ClientResponse]:
     """Create a client; 409 if another has its phone."""
-    body = read_body(clients.current_request, CreateClientRequest)
     client = application().manage_clients.create(body.to_new_client())
-    return created(ClientResponse.of(client), f"clients/{client.id}")
+    return Created(ClientResponse.of(client), f"clients/{client.id}")
 
 
-@clients.route("/clients", methods=["GET"])
-@answers_problems
-def list_clients() -> Response:
+@clients.get("/clients", Scope.CLIENTS_READ)
+def list_clients(request: Request, query: ListClientsQuery) -> ListResponse[ClientResponse]:
     """List clients, by operator code, tag and phone."""
-    request = clients.current_request
-    query = read_query(request, ListClientsQuery)
     after = position(request, query)
     service = application().manage_clients
     if query.phone is not None:
@@ -35,38 +32,26 @@ def list_clients() -> Response:
     return listed(request, query, page, ClientResponse.of)
 
 
-@clients.route("/clients/{client_id}", methods=["GET"])
-@answers_problems
-def get_client(client_id: str) -> Response:
+@clients.get("/clients/{client_id}", Scope.CLIENTS_READ)
+def get_client(client_id: str) -> ClientResponse:
     """Read a client."""
-    read_query(clients.current_request, NoQuery)
-    return shown(ClientResponse.of(application().manage_clients.get(read_id(client_id, "client"))))
+    return ClientResponse.of(application().manage_clients.get(client_id))
 
 
-@clients.route("/clients/{client_id}", methods=["PATCH"])
-@answers_problems
-def change_client(client_id: str) -> Response:
+@clients.patch("/clients/{client_id}", Scope.CLIENTS_WRITE, HTTPStatus.CONFLICT)
+def change_client(client_id: str, body: ChangeClientRequest) -> ClientResponse:
     """Change a client; 409 if another has the phone."""
-    id_ = read_id(client_id, "client")
-    body = read_body(clients.current_request, ChangeClientRequest)
-    return shown(ClientResponse.of(application().manage_clients.update(id_, body.applied_to)))
+    return ClientResponse.of(application().manage_clients.update(client_id, body.applied_to))
 
 
-@clients.route("/clients/{client_id}", methods=["DELETE"])
-@answers_problems
-def delete_client(client_id: str) -> Response:
+@clients.delete("/clients/{client_id}", Scope.CLIENTS_WRITE, HTTPStatus.CONFLICT)
+def delete_client(client_id: str) -> None:
     """Delete a client, and its phone everywhere."""
-    read_query(clients.current_request, NoQuery)
-    application().manage_clients.delete(read_id(client_id, "client"))
-    return deleted()
+    application().manage_clients.delete(client_id)
 
 
-@clients.route("/clients/{client_id}/messages", methods=["GET"])
-@answers_problems
-def list_client_messages(client_id: str) -> Response:
+@clients.get("/clients/{client_id}/messages", Scope.CLIENTS_READ)
+def list_client_messages(client_id: str, request: Request, query: PageQuery) -> ListResponse[MessageResponse]:
     """List the messages of a client."""
-    request = clients.current_request
-    id_ = read_id(client_id, "client")
-    query = read_query(request, PageQuery)
-    page = application().read_messages.of_client(id_, position(request, query), query.limit)
+    page = application().read_messages.of_client(client_id, position(request, query), query.limit)
     return listed(request, query, page, MessageResponse.of)

@@ -1,7 +1,3 @@
-from http import HTTPStatus
-
-from chalice.app import Blueprint, Response
-
 from chalicelib.api.dead_letter_schemas import (
     DeadLetterResponse,
     DeadLettersResponse,
@@ -10,28 +6,22 @@ from chalicelib.api.dead_letter_schemas import (
     RedriveResponse,
     queues,
 )
-from chalicelib.api.parameters import read_optional_body, read_query
-from chalicelib.api.problems import answers_problems
-from chalicelib.api.responses import shown
+from chalicelib.api.resource import Accepted, Resource
+from chalicelib.api.scopes import Scope
 from chalicelib.bootstrap import application
 
-dead_letters = Blueprint(__name__)
+dead_letters = Resource(__name__, tag="dead letters")
 
 
-@dead_letters.route("/dead-letters", methods=["GET"])
-@answers_problems
-def list_dead_letters() -> Response:
+@dead_letters.get("/dead-letters", Scope.ADMIN)
+def list_dead_letters(query: ListDeadLettersQuery) -> DeadLettersResponse:
     """List tickets that failed, each with its cause and ids."""
-    query = read_query(dead_letters.current_request, ListDeadLettersQuery)
     letters = application().list_dead_letters(queues(query.queue), query.limit)
-    return shown(DeadLettersResponse(items=[DeadLetterResponse.of(letter) for letter in letters]))
+    return DeadLettersResponse(items=[DeadLetterResponse.of(letter) for letter in letters])
 
 
-@dead_letters.route("/dead-letters/redrive", methods=["POST"])
-@answers_problems
-def redrive_dead_letters() -> Response:
+@dead_letters.post("/dead-letters/redrive", Scope.ADMIN)
+def redrive_dead_letters(body: RedriveRequest) -> Accepted[RedriveResponse]:
     """Put tickets that failed back through all checks. Repeating it is harmless."""
-    body = read_optional_body(dead_letters.current_request, RedriveRequest)
     ids = None if body.ids is None else frozenset(body.ids)
-    done = application().redrive_dead_letters(queues(body.queue), ids)
-    return shown(RedriveResponse.of(done), HTTPStatus.ACCEPTED)
+    return Accepted(RedriveResponse.of(application().redrive_dead_letters(queues(body.queue), ids)))

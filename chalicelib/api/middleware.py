@@ -1,7 +1,7 @@
 """What happens around every request: token, routing errors, one log line, headers."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -10,6 +10,7 @@ from chalice.app import Chalice, Request, Response
 from chalicelib.api.auth import require_token
 from chalicelib.api.parameters import could_be_id, known_ids
 from chalicelib.api.problems import HttpError, answers_problems, problem
+from chalicelib.api.resource import Operation
 from chalicelib.bootstrap import application
 from chalicelib.errors import NotFoundError
 from chalicelib.observability import logger
@@ -26,8 +27,9 @@ class Middleware:
     401, so that nobody without a token can find out which exist.
     """
 
-    def __init__(self, app: Chalice) -> None:
+    def __init__(self, app: Chalice, operations: Mapping[tuple[str, str], Operation]) -> None:
         self._app = app
+        self._operations = operations  # by path and method
 
     def __call__(self, request: Request, get_response: Handler) -> Response:
         """Answer a request."""

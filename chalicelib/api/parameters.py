@@ -2,7 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -11,7 +13,7 @@ from chalice.app import MultiDict, Request
 from pydantic import ValidationError as PydanticValidationError
 
 from chalicelib.api.problems import MAX_ERRORS, HttpError
-from chalicelib.api.schemas import NoBody, NoQuery, WireModel
+from chalicelib.api.schemas import NoQuery, WireModel
 from chalicelib.domain.identity import ULID
 from chalicelib.errors import FieldError, NotFoundError, ValidationError
 
@@ -59,16 +61,6 @@ def read_optional_body(request: Request, model: type[Model]) -> Model:
     return model()
 
 
-def read_nothing(request: Request) -> None:
-    """See that nothing is told beside the address: no query parameters, no body or one without fields.
-
-    Raises:
-        HttpError: as `read_body` does.
-        ValidationError: there are parameters or fields.
-    """
-    read_optional_body(request, NoBody)
-
-
 def read_query(request: Request, model: type[Model]) -> Model:
     """Read the query string.
 
@@ -109,6 +101,25 @@ def read_message_id(text: str) -> int:
     if not _MESSAGE_ID.fullmatch(digits) or int(digits) >= _MESSAGE_IDS:
         raise NotFoundError("there is no such message")
     return int(digits)
+
+
+@dataclass(frozen=True, slots=True)
+class PathParameter:
+    """A part of a path: how it is read, and its JSON schema."""
+
+    read: Callable[[str], Any]
+    schema: Mapping[str, Any]
+
+
+_ULID_SCHEMA = {"type": "string", "pattern": f"^{ULID.pattern}$", "examples": ["01K9XZ3V7D8M2N4P6Q8R0S2T4V"]}
+
+PATH_PARAMETERS: Mapping[str, PathParameter] = {
+    "client_id": PathParameter(partial(read_id, what="client"), _ULID_SCHEMA),
+    "mailing_id": PathParameter(partial(read_id, what="mailing"), _ULID_SCHEMA),
+    "message_id": PathParameter(
+        read_message_id, {"type": "integer", "format": "int64", "minimum": 1, "maximum": _MESSAGE_IDS - 1}
+    ),
+}
 
 
 def known_ids(path_parameters: Mapping[str, str]) -> Mapping[str, str]:

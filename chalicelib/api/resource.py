@@ -1,0 +1,189 @@
+"""A resource of the API: its operations, each declared once, as a typed function.
+
+What a view declares is all there is: the same signature is what requests are checked against, what the answer is made
+of, and what the OpenAPI document says.
+
+- Parameters named as a part of the path get its id; `query` and `body` get the shape that they are annotated with,
+  `request` gets Chalice's request.
+- The answer is a shape (200), `Created` of one (201), `Accepted` of one (202), None (204), or, where it is no JSON,
+  a `Response` of Chalice.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import wraps
+from http import HTTPStatus
+from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+
+from chalice.app import Blueprint, Request, Response
+
+from chalicelib.api.parameters import PATH_PARAMETERS, read_body, read_optional_body, read_query
+from chalicelib.api.problems import answers_problems
+from chalicelib.api.schemas import NoBody, NoQuery, WireModel
+from chalicelib.api.scopes import Scope
+
+Shape = TypeVar("Shape", bound=WireModel)
+View = TypeVar("View", bound=Callable[..., object])
+
+
+@dataclass(frozen=True, slots=True)
+class Created(Generic[Shape]):
+    """What was created, and its path relative to the address that was posted to.
+
+    So `Location` is right wherever the API stands: an absolute path would have to name the stage, which only the
+    gateway knows. To `…/clients`, `./clients/01J…` is `…/clients/01J…`.
+    """
+
+    shape: Shape
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted(Generic[Shape]):
+    """What was asked for and is not done yet."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A method of an address.
+
+    Attributes:
+        scope: what a token must carry; None for an operation that is open to all.
+        query, body: shapes of what is given; `body` is None for methods that have none.
+        answer: the shape of the answer, None where there is none or it is no JSON.
+        problems: failures of its own, beside those that any operation of its kind can have.
+    """
+
+    method: str
+    path: str
+    tag: str
+    scope: Scope | None
+    view: Callable[..., object]
+    wanted: frozenset[str]
+    query: type[WireModel]
+    body: type[WireModel] | None
+    status: HTTPStatus
+    answer: type[WireModel] | None
+    problems: frozenset[HTTPStatus]
+
+    @property
+    def needs_body(self) -> bool:
+        """Tell whether a request without a body is refused."""
+        if self.body is None:
+            return False
+        return self.method != "POST" or any(field.is_required() for field in self.body.model_fields.values())
+
+    @property
+    def path_parameters(self) -> tuple[str, ...]:
+        """The names in its path, in order."""
+        return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
+
+    def answered(self, request: Request, path: dict[str, str]) -> Response:
+        """Read the request, call the view, make its answer a response."""
+        given: dict[str, Any] = {name: PATH_PARAMETERS[name].read(text) for name, text in path.items()}
+        if self.body is None:
+            given["query"] = read_query(request, self.query)
+        else:
+            read = read_body if self.needs_body else read_optional_body
+            given["body"] = read(request, self.body)
+        given["request"] = request
+        return _response(self.view(**{name: value for name, value in given.items() if name in self.wanted}))
+
+
+class Resource(Blueprint):
+    """A blueprint whose routes are operations."""
+
+    def __init__(self, import_name: str, tag: str) -> None:
+        super().__init__(import_name)
+        self.tag = tag
+        self.operations: list[Operation] = []
+
+    def get(self, path: str, scope: Scope | None, *problems: HTTPStatus) -> Callable[[View], View]:
+        """Declare a view that reads."""
+        return self._operation("GET", path, scope, problems)
+
+    def post(self, path: str, scope: Scope | None, *problems: HTTPStatus) -> Callable[[View], View]:
+        """Declare a view that creates or controls."""
+        return self._operation("POST", path, scope, problems)
+
+    def patch(self, path: str, scope: Scope | None, *problems: HTTPStatus) -> Callable[[View], View]:
+        """Declare a view that changes."""
+        return self._operation("PATCH", path, scope, problems)
+
+    def delete(self, path: str, scope: Scope | None, *problems: HTTPStatus) -> Callable[[View], View]:
+        """Declare a view that deletes."""
+        return self._operation("DELETE", path, scope, problems)
+
+    def _operation(
+        self, method: str, path: str, scope: Scope | None, problems: Collection[HTTPStatus]
+    ) -> Callable[[View], View]:
+        def declare(view: View) -> View:
+            operation = _declared(view, method, path, self.tag, scope, frozenset(problems))
+            self.operations.append(operation)
+
+            @wraps(view)
+            @answers_problems
+            def answering(**path_parameters: str) -> Response:
+                return operation.answered(self.current_request, path_parameters)
+
+            self.route(path, methods=[method])(answering)
+            return view
+
+        return declare
+
+
+def _declared(
+    view: Callable[..., object],
+    method: str,
+    path: str,
+    tag: str,
+    scope: Scope | None,
+    problems: frozenset[HTTPStatus],
+) -> Operation:
+    hints = get_type_hints(view)
+    answer = hints.pop("return")
+    status = HTTPStatus.OK
+    if answer is type(None):
+        status, answer = HTTPStatus.NO_CONTENT, None
+    elif answer is Response:
+        answer = None
+    elif (kind := get_origin(answer)) in _STATUS_OF:
+        status, (answer,) = _STATUS_OF[kind], get_args(answer)
+    return Operation(
+        method=method,
+        path=path,
+        tag=tag,
+        scope=scope,
+        view=view,
+        wanted=frozenset(hints),
+        query=hints.get("query", NoQuery),
+        body=hints.get("body", NoBody) if method in {"POST", "PATCH"} else None,
+        status=status,
+        answer=answer,
+        problems=problems,
+    )
+
+
+_STATUS_OF: dict[Any, HTTPStatus] = {Created: HTTPStatus.CREATED, Accepted: HTTPStatus.ACCEPTED}
+
+
+def _response(answer: object) -> Response:
+    match answer:
+        case Response():
+            return answer
+        case Created(shape, path):
+            return Response(_json(shape), {"Location": f"./{path}"}, HTTPStatus.CREATED)
+        case Accepted(shape):
+            return Response(_json(shape), status_code=HTTPStatus.ACCEPTED)
+        case WireModel():
+            return Response(_json(answer))
+        case None:
+            return Response("", status_code=HTTPStatus.NO_CONTENT)
+        case _:
+            raise TypeError(f"a view answered with {type(answer).__name__}")
+
+
+def _json(model: WireModel) -> dict[str, object]:
+    return model.model_dump(mode="json", by_alias=True)
