@@ -2,6 +2,7 @@ from http import HTTPStatus
 
 from chalice.app import Request
 
+from chalicelib.api.auth import Principal
 from chalicelib.api.lists import ListResponse, listed, position
 from chalicelib.api.mailing_schemas import (
     ChangeMailingRequest,
@@ -14,15 +15,20 @@ from chalicelib.api.message_schemas import ListMessagesQuery, MessageResponse
 from chalicelib.api.resource import Accepted, Created, Resource
 from chalicelib.api.scopes import Scope
 from chalicelib.bootstrap import application
-from chalicelib.domain.mailing import MailingStatus
+from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.message import Status
 
 mailings = Resource(__name__, tag="mailings")
 
 
 @mailings.post("/mailings", Scope.MAILINGS_WRITE)
-def create_mailing(body: CreateMailingRequest) -> Created[MailingResponse]:
-    """Create a mailing; it starts at its time, or at once if that has passed; a draft when it is told to."""
+def create_mailing(body: CreateMailingRequest, principal: Principal) -> Created[MailingResponse]:
+    """Create a mailing; it starts at its time, or at once if that has passed; a draft when it is told to.
+
+    Unless it is to be a draft, this needs the scope `mailings:send` too.
+    """
+    if not body.draft:
+        principal.require(Scope.MAILINGS_SEND)
     mailing = application().manage_mailings.create(body.to_new_mailing())
     return Created(MailingResponse.of(mailing), f"mailings/{mailing.id}")
 
@@ -48,9 +54,18 @@ def get_mailing(mailing_id: str) -> MailingResponse:
 
 
 @mailings.patch("/mailings/{mailing_id}", Scope.MAILINGS_WRITE, HTTPStatus.CONFLICT)
-def change_mailing(mailing_id: str, body: ChangeMailingRequest) -> MailingResponse:
-    """Change a mailing; 409 where its state does not allow it."""
-    return MailingResponse.of(application().manage_mailings.update(mailing_id, body.applied_to))
+def change_mailing(mailing_id: str, body: ChangeMailingRequest, principal: Principal) -> MailingResponse:
+    """Change a mailing; 409 where its state does not allow it.
+
+    Unless it is a draft, this needs the scope `mailings:send` too.
+    """
+
+    def change(mailing: Mailing) -> Mailing:
+        if mailing.status is not MailingStatus.DRAFT:
+            principal.require(Scope.MAILINGS_SEND)
+        return body.applied_to(mailing)
+
+    return MailingResponse.of(application().manage_mailings.update(mailing_id, change))
 
 
 @mailings.delete("/mailings/{mailing_id}", Scope.MAILINGS_WRITE, HTTPStatus.CONFLICT)

@@ -7,10 +7,10 @@ from typing import Any
 
 from chalice.app import Chalice, Request, Response
 
-from chalicelib.api.auth import require_token
+from chalicelib.api.auth import authenticate
 from chalicelib.api.parameters import could_be_id, known_ids
 from chalicelib.api.problems import HttpError, answers_problems, problem
-from chalicelib.api.resource import Operation
+from chalicelib.api.resource import PRINCIPAL, Operation
 from chalicelib.bootstrap import application
 from chalicelib.errors import NotFoundError
 from chalicelib.observability import logger
@@ -56,7 +56,11 @@ class Middleware:
         segments = (request.uri_params or {}).get("proxy", request.path[1:]).split("/")
         if segments[0] not in OPEN:
             built = application()
-            require_token(request, built.secrets.get(built.settings.api_token_secret))
+            principal = authenticate(request, built.secrets.get(built.settings.api_token_secret))
+            request.context[PRINCIPAL] = principal
+            operation = self._operations.get((request.path, request.method))
+            if operation and operation.scope:
+                principal.require(operation.scope)
         if unrouted:
             raise self._routing_error(segments)
         return get_response(request)

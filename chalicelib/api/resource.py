@@ -4,7 +4,7 @@ What a view declares is all there is: the same signature is what requests are ch
 of, and what the OpenAPI document says.
 
 - Parameters named as a part of the path get its id; `query` and `body` get the shape that they are annotated with,
-  `request` gets Chalice's request.
+  `request` gets Chalice's request, `principal` who makes it.
 - The answer is a shape (200), `Created` of one (201), `Accepted` of one (202), None (204), or, where it is no JSON,
   a `Response` of Chalice.
 """
@@ -24,6 +24,8 @@ from chalicelib.api.scopes import Scope
 
 Shape = TypeVar("Shape", bound=WireModel)
 View = TypeVar("View", bound=Callable[..., object])
+
+PRINCIPAL = "principal"  # where the middleware leaves it in the request's context
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class Operation:
         else:
             read = read_body if self.needs_body else read_optional_body
             given["body"] = read(request, self.body)
-        given["request"] = request
+        given |= {"request": request, "principal": request.context.get(PRINCIPAL)}
         return _response(self.view(**{name: value for name, value in given.items() if name in self.wanted}))
 
 
