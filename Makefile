@@ -56,11 +56,11 @@ test: $(INSTALLED) ## Every test that this machine can run, with coverage
 	$(RUN) -m pytest --numprocesses 2 --dist loadfile --cov --cov-report term
 
 .PHONY: faults
-faults: $(INSTALLED) ## The fault suite: scenarios, an error at every call of AWS, an outage; prints what came of each (half an hour)
+faults: $(INSTALLED) ## The fault suite: scenarios, an error at every call of AWS, an outage; prints what came of each (up to three quarters of an hour)
 	@PYTHONPATH=.:infra/local $(RUN) -m tests.faults.run_all
 
 .PHONY: mutants
-mutants: $(INSTALLED) ## Changes the rules of chalicelib/domain in a thousand ways, and counts the changes that no test sees (half an hour)
+mutants: $(INSTALLED) ## Changes the rules of chalicelib/domain in a thousand ways, and counts the changes that no test sees (some minutes)
 	$(RUN) -m mutmut run
 	$(RUN) -m mutmut results
 

@@ -1,9 +1,6 @@
 """What a cold start takes: the processor time of a new process until it can begin with its first event."""
 
-import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass
@@ -11,6 +8,7 @@ from pathlib import Path
 
 from bundle import make_bundle
 from tests.settings import ENVIRONMENT
+from tests.unpacked import run_unpacked
 
 STARTS = 5
 SERVICES = {
@@ -22,8 +20,6 @@ SERVICES = {
 }
 """What each function builds before its first event."""
 
-# Nothing on the path but the standard library and the zip's content; Lambda cannot write beside the code either.
-_PYTHON = [sys.executable, "-I", "-S", "-B", "-c"]
 _PROGRAM = """
 import json, sys, time
 sys.path.insert(0, sys.argv[1])
@@ -59,15 +55,5 @@ def _cold_start(code: Path, function: str, service: str) -> ColdStart:
 
 
 def _start(code: Path, service: str) -> tuple[float, float]:
-    ended = subprocess.run(
-        [*_PYTHON, _PROGRAM, str(code), service],
-        env={"AWS_DEFAULT_REGION": "us-east-1"} | ENVIRONMENT,
-        cwd=code,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    imported, built = json.loads(ended.stdout)
+    imported, built = run_unpacked(code, _PROGRAM, service, environ=ENVIRONMENT)
     return imported * 1000, built * 1000
