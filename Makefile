@@ -42,14 +42,19 @@ repair: $(INSTALLED) ## Recounts a mailing's messages and sets its counters righ
 		$(if $(STAGE),--stack-name '$(STAGE)')
 
 .PHONY: check
-check: $(INSTALLED) ## Format, lint, types, import rules, dead code, dependencies, templates
+check: $(INSTALLED) ## Format, lint, types, import rules, dead code, dependencies, templates, the copy of the OpenAPI document
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
 	$(RUN) -m vulture
 	$(VENV)/bin/deptry .
+	$(RUN) infra/local/openapi_copy.py --check
 	$(VENV)/bin/cfn-lint --template "$$($(RUN) infra/local/bundle.py)"
+
+.PHONY: openapi
+openapi: $(INSTALLED) ## Writes docs/openapi.json, the copy of /openapi.json that make check compares
+	@$(RUN) infra/local/openapi_copy.py
 
 .PHONY: test
 test: $(INSTALLED) ## Every test that this machine can run, with coverage

@@ -5,18 +5,20 @@ from chalice.app import Chalice
 from chalicelib.api.clients import clients
 from chalicelib.api.controls import controls
 from chalicelib.api.dead_letters import dead_letters
+from chalicelib.api.documentation import documented
 from chalicelib.api.health import health
 from chalicelib.api.mailings import mailings
 from chalicelib.api.messages import messages
 from chalicelib.api.middleware import Middleware
 from chalicelib.api.stats import stats
 
-RESOURCES = (health, clients, mailings, controls, messages, stats, dead_letters)
+_DOCUMENTED = (health, clients, mailings, controls, messages, stats, dead_letters)
+RESOURCES = (*_DOCUMENTED, documented(_DOCUMENTED))
+OPERATIONS = tuple(operation for resource in RESOURCES for operation in resource.operations)
 
 
 def register(app: Chalice) -> None:
     """Add all routes to an app, and the middleware that stands around them."""
     for resource in RESOURCES:
         app.register_blueprint(resource)
-    operations = {(each.path, each.method): each for resource in RESOURCES for each in resource.operations}
-    app.register_middleware(Middleware(app, operations), "http")
+    app.register_middleware(Middleware(app, {(each.path, each.method): each for each in OPERATIONS}), "http")

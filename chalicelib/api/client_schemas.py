@@ -3,7 +3,17 @@ from typing import Any, Self
 
 from pydantic import Field
 
-from chalicelib.api.schemas import OperatorCode, PageQuery, Phone, ShownMoment, Tag, Timezone, WireModel, absent
+from chalicelib.api.schemas import (
+    OperatorCode,
+    PageQuery,
+    Phone,
+    ShownId,
+    ShownMoment,
+    Tag,
+    Timezone,
+    WireModel,
+    absent,
+)
 from chalicelib.domain.audience import AudienceFilter
 from chalicelib.domain.client import Client
 from chalicelib.services.manage_clients import NewClient, with_new_phone
@@ -31,7 +41,7 @@ class ChangeClientRequest(WireModel):
     phone: Phone = Field(default_factory=absent)
     timezone: Timezone = Field(default_factory=absent)
     operator_code: OperatorCode = Field(default_factory=absent)
-    tag: Tag | None = None
+    tag: Tag | None = Field(default_factory=absent)
 
     def applied_to(self, client: Client) -> Client:
         """Make the changed client."""
@@ -44,9 +54,9 @@ class ChangeClientRequest(WireModel):
 class ListClientsQuery(PageQuery):
     """Which clients; what is given must all hold."""
 
-    operator_code: OperatorCode | None = None
-    tag: Tag | None = None
-    phone: Phone | None = None
+    operator_code: OperatorCode | None = Field(default=None, description="only clients of this operator")
+    tag: Tag | None = Field(default=None, description="only clients with this tag")
+    phone: Phone | None = Field(default=None, description="only the client with this phone")
 
     @property
     def filter(self) -> AudienceFilter:
@@ -59,7 +69,7 @@ class ListClientsQuery(PageQuery):
 class ClientResponse(WireModel):
     """A client."""
 
-    id: str
+    id: ShownId
     phone: Phone
     operator_code: OperatorCode
     tag: str | None

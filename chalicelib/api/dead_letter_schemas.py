@@ -55,7 +55,7 @@ class DeadLettersResponse(WireModel):
     """Dead letters, oldest first. There is no next page: SQS has no order in which one could begin."""
 
     items: list[DeadLetterResponse]
-    next: None = None
+    next: None
 
 
 class RedriveRequest(WireModel):

@@ -17,7 +17,7 @@ dead_letters = Resource(__name__, tag="dead letters")
 def list_dead_letters(query: ListDeadLettersQuery) -> DeadLettersResponse:
     """List tickets that failed, each with its cause and ids."""
     letters = application().list_dead_letters(queues(query.queue), query.limit)
-    return DeadLettersResponse(items=[DeadLetterResponse.of(letter) for letter in letters])
+    return DeadLettersResponse(items=[DeadLetterResponse.of(letter) for letter in letters], next=None)
 
 
 @dead_letters.post("/dead-letters/redrive", Scope.ADMIN)

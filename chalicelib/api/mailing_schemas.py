@@ -9,6 +9,7 @@ from chalicelib.api.schemas import (
     GivenMoment,
     OperatorCode,
     PageQuery,
+    ShownId,
     ShownMoment,
     Tag,
     Text,
@@ -47,8 +48,8 @@ class FilterShape(WireModel):
 class WindowShape(WireModel):
     """The hours of each client's own day, `[from, to)`, in which it may be written to; may cross midnight."""
 
-    from_: ClockTime = Field(alias="from")
-    to: ClockTime
+    from_: ClockTime = Field(alias="from", examples=["09:00"])
+    to: ClockTime = Field(examples=["21:00"])
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -69,8 +70,8 @@ class WindowShape(WireModel):
 class ChangeWindowShape(WireModel):
     """What is to change of a window; of a mailing that has none, both must be named."""
 
-    from_: ClockTime = Field(alias="from", default_factory=absent)
-    to: ClockTime = Field(default_factory=absent)
+    from_: ClockTime = Field(alias="from", default_factory=absent, examples=["09:00"])
+    to: ClockTime = Field(default_factory=absent, examples=["21:00"])
 
     def applied_to(self, before: LocalWindow | None) -> LocalWindow:
         """Merge what is named into a window.
@@ -92,8 +93,11 @@ class ChangeWindowShape(WireModel):
 class CreateMailingRequest(WireModel):
     """A mailing to create. It starts at `start_at`, or at once if that has passed; a draft when it is told to."""
 
-    start_at: GivenMoment
-    end_at: GivenMoment = Field(description="after start_at, in the future, at most 30 days after start_at")
+    start_at: GivenMoment = Field(examples=["2030-12-01T09:00:00+03:00"])
+    end_at: GivenMoment = Field(
+        description="after start_at, in the future, at most 30 days after start_at",
+        examples=["2030-12-01T21:00:00+03:00"],
+    )
     text: Text
     filter: FilterShape = Field(default_factory=FilterShape)
     window: WindowShape | None = None
@@ -121,11 +125,11 @@ class ChangeMailingRequest(WireModel):
     `null` takes the window away. `filter` and `start_at` can change only before the mailing starts.
     """
 
-    start_at: GivenMoment = Field(default_factory=absent)
-    end_at: GivenMoment = Field(default_factory=absent)
+    start_at: GivenMoment = Field(default_factory=absent, examples=["2030-12-01T09:00:00+03:00"])
+    end_at: GivenMoment = Field(default_factory=absent, examples=["2030-12-01T21:00:00+03:00"])
     text: Text = Field(default_factory=absent)
     filter: FilterShape = Field(default_factory=absent)
-    window: ChangeWindowShape | None = None
+    window: ChangeWindowShape | None = Field(default_factory=absent)
     on_uncertain: Uncertain = Field(default_factory=absent)
 
     def applied_to(self, mailing: Mailing) -> Mailing:
@@ -148,13 +152,13 @@ class ChangeMailingRequest(WireModel):
 class ListMailingsQuery(PageQuery):
     """Which mailings."""
 
-    status: ShownStatus | None = None
+    status: ShownStatus | None = Field(default=None, description="only mailings of this status")
 
 
 class MailingResponse(WireModel):
     """A mailing."""
 
-    id: str
+    id: ShownId
     start_at: ShownMoment
     end_at: ShownMoment
     text: str

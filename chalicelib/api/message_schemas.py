@@ -2,7 +2,7 @@ from typing import Literal, Self
 
 from pydantic import Field
 
-from chalicelib.api.schemas import PageQuery, ShownMoment, WireModel
+from chalicelib.api.schemas import PageQuery, ShownId, ShownMoment, WireModel
 from chalicelib.domain.message import Message
 
 MessageStatus = Literal["queued", "deferred", "sent", "failed", "expired", "cancelled"]
@@ -11,15 +11,15 @@ MessageStatus = Literal["queued", "deferred", "sent", "failed", "expired", "canc
 class ListMessagesQuery(PageQuery):
     """Which messages of a mailing."""
 
-    status: MessageStatus | None = None
+    status: MessageStatus | None = Field(default=None, description="only messages of this status")
 
 
 class MessageResponse(WireModel):
     """A message: one client in one mailing."""
 
-    id: int
-    mailing_id: str
-    client_id: str
+    id: int = Field(examples=[4503599627370496])
+    mailing_id: ShownId
+    client_id: ShownId
     status: MessageStatus
     reason: str | None = Field(description="why it is deferred or failed")
     attempts: int

@@ -13,7 +13,7 @@ from chalice.app import MultiDict, Request
 from pydantic import ValidationError as PydanticValidationError
 
 from chalicelib.api.problems import MAX_ERRORS, HttpError
-from chalicelib.api.schemas import NoQuery, WireModel
+from chalicelib.api.schemas import EXAMPLE_ID, NoQuery, WireModel
 from chalicelib.domain.identity import ULID
 from chalicelib.errors import FieldError, NotFoundError, ValidationError
 
@@ -111,7 +111,7 @@ class PathParameter:
     schema: Mapping[str, Any]
 
 
-_ULID_SCHEMA = {"type": "string", "pattern": f"^{ULID.pattern}$", "examples": ["01K9XZ3V7D8M2N4P6Q8R0S2T4V"]}
+_ULID_SCHEMA = {"type": "string", "pattern": f"^{ULID.pattern}$", "examples": [EXAMPLE_ID]}
 
 PATH_PARAMETERS: Mapping[str, PathParameter] = {
     "client_id": PathParameter(partial(read_id, what="client"), _ULID_SCHEMA),

@@ -5,15 +5,15 @@ of, and what the OpenAPI document says.
 
 - Parameters named as a part of the path get its id; `query` and `body` get the shape that they are annotated with,
   `request` gets Chalice's request, `principal` who makes it.
-- The answer is a shape (200), `Created` of one (201), `Accepted` of one (202), None (204), or, where it is no JSON,
-  a `Response` of Chalice.
+- The answer is a shape (200), `Created` of one (201), `Accepted` of one (202), None (204), or, where it has no shape,
+  a `Response` of Chalice, annotated with its media type: `Annotated[Response, "text/plain"]`.
 """
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import wraps
 from http import HTTPStatus
-from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from chalice.app import Blueprint, Request, Response
 
@@ -56,6 +56,7 @@ class Operation:
         query, body: shapes of what is given; `body` is None for methods that have none.
         answer: the shape of the answer, None where there is none or it is no JSON.
         problems: failures of its own, beside those that any operation of its kind can have.
+        media_type: of an answer that has no shape.
     """
 
     method: str
@@ -69,6 +70,7 @@ class Operation:
     status: HTTPStatus
     answer: type[WireModel] | None
     problems: frozenset[HTTPStatus]
+    media_type: str | None
 
     @property
     def needs_body(self) -> bool:
@@ -144,13 +146,13 @@ def _declared(
     scope: Scope | None,
     problems: frozenset[HTTPStatus],
 ) -> Operation:
-    hints = get_type_hints(view)
+    hints = get_type_hints(view, include_extras=True)
     answer = hints.pop("return")
-    status = HTTPStatus.OK
+    status, media_type = HTTPStatus.OK, None
     if answer is type(None):
         status, answer = HTTPStatus.NO_CONTENT, None
-    elif answer is Response:
-        answer = None
+    elif get_origin(answer) is Annotated:
+        (_, media_type), answer = get_args(answer), None
     elif (kind := get_origin(answer)) in _STATUS_OF:
         status, (answer,) = _STATUS_OF[kind], get_args(answer)
     return Operation(
@@ -165,6 +167,7 @@ def _declared(
         status=status,
         answer=answer,
         problems=problems,
+        media_type=media_type,
     )
 
 

@@ -14,6 +14,7 @@ from chalicelib.domain.timezone import UnknownTimezoneError, resolve_timezone
 MAX_LIMIT = 500
 DEFAULT_LIMIT = 100
 LATEST_YEAR = 2199
+EXAMPLE_ID = "01K9XZ3V7D8M2N4P6Q8R0S2T4V"
 
 # RFC 3339, section 5.6; nothing else that Python or Pydantic would take for a time.
 _RFC_3339 = re.compile(
@@ -88,13 +89,20 @@ GivenMoment = Annotated[datetime, BeforeValidator(read_moment), _DATE_TIME]
 ShownMoment = Annotated[datetime, PlainSerializer(write_moment, return_type=str), _DATE_TIME]
 Phone = Annotated[str, Field(pattern=PHONE_PATTERN, description="7 and ten digits", examples=["79161234567"])]
 OperatorCode = Annotated[str, Field(pattern="^[0-9]{3}$", examples=["916"])]
-Tag = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_no_control_characters(frozenset()))]
+Tag = Annotated[
+    str, Field(min_length=1, max_length=64, examples=["vip"]), AfterValidator(_no_control_characters(frozenset()))
+]
 Timezone = Annotated[
     str,
     Field(max_length=64, description="IANA name or ±HH:MM", examples=["Europe/Moscow", "+03:00"]),
     AfterValidator(_known_timezone),
 ]
-Text = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_no_control_characters(_LINE_ENDS))]
+Text = Annotated[
+    str,
+    Field(min_length=1, max_length=2000, examples=["Hello"]),
+    AfterValidator(_no_control_characters(_LINE_ENDS)),
+]
+ShownId = Annotated[str, Field(examples=[EXAMPLE_ID])]
 ClockTime = Annotated[str, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["09:00"])]
 
 
@@ -109,8 +117,8 @@ class NoBody(WireModel):
 class LimitQuery(WireModel):
     """How many items of a list."""
 
-    limit: Annotated[int, BeforeValidator(_read_limit)] = Field(
-        default=DEFAULT_LIMIT, description=f"items at most, 1 to {MAX_LIMIT}"
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), BeforeValidator(_read_limit)] = Field(
+        default=DEFAULT_LIMIT, description="items at most"
     )
 
 

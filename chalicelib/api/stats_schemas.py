@@ -6,7 +6,7 @@ from pydantic import Field
 
 from chalicelib.api.mailing_schemas import MailingResponse, ShownStatus
 from chalicelib.api.provider_schemas import ProviderResponse
-from chalicelib.api.schemas import ShownMoment, WireModel
+from chalicelib.api.schemas import ShownId, ShownMoment, WireModel
 from chalicelib.domain.breaker import Breaker
 from chalicelib.domain.mailing import Mailing
 from chalicelib.services.read_statistics import Counts, MailingStatistics, Overview, SweepProgress
@@ -32,7 +32,7 @@ class CountsResponse(WireModel):
 class MailingCountsResponse(WireModel):
     """A mailing in the overview."""
 
-    id: str
+    id: ShownId
     status: ShownStatus
     start_at: ShownMoment
     end_at: ShownMoment

@@ -7,6 +7,8 @@ import boto3
 import pytest
 
 from chalicelib.adapters.tables import ClientItem
+from chalicelib.api import OPERATIONS
+from chalicelib.api.openapi import document
 from chalicelib.api.schemas import write_moment
 from chalicelib.bootstrap import Application, application, utc_now
 from chalicelib.errors import TransientError
@@ -56,9 +58,10 @@ def test_health_is_told_to_anybody(api: Gateway) -> None:  # noqa: ARG001 - the 
     assert (answer.status, answer.json) == (200, {"status": "ok", "provider": CLOSED})
 
 
-@pytest.mark.parametrize("path", ["/docs/", "/openapi.json"])
-def test_what_will_be_open_is_not_there_yet(api: Gateway, path: str) -> None:  # noqa: ARG001 - the application
-    assert Gateway()("GET", path).status == 404
+def test_the_document_of_the_api_is_open_to_all(api: Gateway) -> None:  # noqa: ARG001 - the application
+    answer = Gateway()("GET", "/openapi.json")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
+    assert answer.json == document(OPERATIONS)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,128 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+import openapi_copy
+from app import app
+from chalicelib.api import OPERATIONS
+from chalicelib.api.openapi import document
+from chalicelib.api.resource import Operation
+from chalicelib.api.schemas import WireModel
+from chalicelib.api.scopes import Scope
+
+DOCUMENT = document(OPERATIONS)
+BODIES = [operation.body for operation in OPERATIONS if operation.body and operation.body.model_fields]
+
+
+def named(operation: Operation) -> str:
+    return operation.view.__name__
+
+
+def described(operation: Operation) -> dict[str, Any]:
+    found: dict[str, Any] = DOCUMENT["paths"][operation.path][operation.method.lower()]
+    return found
+
+
+def test_the_document_is_valid() -> None:
+    assert list(OpenAPIV31SpecValidator(DOCUMENT).iter_errors()) == []
+
+
+def test_the_committed_copy_is_what_the_code_declares(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["openapi_copy.py", "--check"])
+    assert openapi_copy.main() == 0
+
+
+def test_a_copy_that_differs_is_refused_with_the_command_that_mends_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(openapi_copy, "COPY", tmp_path / "openapi.json")
+    monkeypatch.setattr("sys.argv", ["openapi_copy.py", "--check"])
+    assert openapi_copy.main() == 1
+    assert "make openapi" in capsys.readouterr().err
+    monkeypatch.setattr("sys.argv", ["openapi_copy.py"])
+    assert openapi_copy.main() == 0
+    assert json.loads((tmp_path / "openapi.json").read_text()) == DOCUMENT
+
+
+def test_every_route_is_described() -> None:
+    routes = {(path, method) for path, methods in app.routes.items() for method in methods}
+    pages = {(path, method) for path, method in routes if path.startswith("/docs")}
+    paths = {(path, method.upper()) for path, methods in DOCUMENT["paths"].items() for method in methods}
+    assert paths == routes - pages
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=named)
+def test_an_operation_says_what_it_does_and_what_it_needs(operation: Operation) -> None:
+    said = described(operation)
+    assert said["summary"].endswith(tuple("abcdefghijklmnopqrstuvwxyz1"))
+    assert "\n" not in said["summary"]
+    assert said["tags"] == [operation.tag]
+    assert operation.tag in {tag["name"] for tag in DOCUMENT["tags"]}
+    assert said["security"] == ([{"bearer": [operation.scope]}] if operation.scope else [])
+    assert (operation.scope or "Open to all") in said["description"]
+    assert {"200", "201", "202", "204"} & said["responses"].keys()
+    assert all("description" in parameter for parameter in said.get("parameters", []))
+
+
+def test_operations_have_ids_of_their_own() -> None:
+    assert len({named(operation) for operation in OPERATIONS}) == len(OPERATIONS)
+
+
+def test_every_scope_has_a_meaning_that_the_document_tells() -> None:
+    told = DOCUMENT["components"]["securitySchemes"]["bearer"]["description"]
+    assert [scope for scope in Scope if f"`{scope}`: " not in told] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "statuses"),
+    [
+        ("/health", "get", {200, 422, 500}),
+        ("/clients", "get", {200, 401, 403, 422, 500, 503}),
+        ("/clients", "post", {201, 400, 401, 403, 409, 413, 415, 422, 500, 503}),
+        ("/clients/{client_id}", "delete", {204, 401, 403, 404, 409, 422, 500, 503}),
+        ("/mailings/process", "post", {202, 400, 401, 403, 413, 415, 422, 500, 503}),
+    ],
+)
+def test_the_answers_of_an_operation_follow_from_its_declaration(path: str, method: str, statuses: set[int]) -> None:
+    assert set(map(int, DOCUMENT["paths"][path][method]["responses"])) == statuses
+
+
+def test_query_parameters_are_never_null() -> None:
+    parameters = {each["name"]: each for each in DOCUMENT["paths"]["/clients"]["get"]["parameters"]}
+    assert list(parameters) == ["limit", "cursor", "operator_code", "tag", "phone"]
+    assert parameters["limit"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 500, "default": 100}
+    assert parameters["phone"]["schema"]["pattern"] == "^7[0-9]{10}$"
+    assert not any(parameter["required"] for parameter in parameters.values())
+    assert '"null"' not in json.dumps(parameters)
+
+
+def test_names_are_those_that_a_reader_of_generated_code_would_expect() -> None:
+    assert [name for name in DOCUMENT["components"]["schemas"] if not name.isidentifier() or "_" in name] == []
+    assert "ClientList" in DOCUMENT["components"]["schemas"]
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: body.__name__)
+def test_the_examples_of_a_request_make_a_valid_one(body: type[WireModel]) -> None:
+    schema = DOCUMENT["components"]["schemas"][body.__name__]
+    sample = sampled(schema)
+    assert set(schema.get("required", [])) <= sample.keys()
+    body.model_validate(sample)
+
+
+def sampled(schema: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    """Make an example as Swagger UI does: of the first example of each field, or its default."""
+    match schema:
+        case {"$ref": str(reference)}:
+            return sampled(DOCUMENT["components"]["schemas"][reference.rpartition("/")[2]])
+        case {"examples": [value, *_]} | {"default": value} | {"enum": [value, *_]}:
+            return value
+        case {"anyOf": [first, *_]}:
+            return sampled(first)
+        case {"type": "array", "items": items}:
+            return [sampled(items)]
+        case {"type": "object", "properties": fields}:
+            return {name: sampled(field) for name, field in fields.items()}
+    raise AssertionError(f"there is no example of {schema}")
