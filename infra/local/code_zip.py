@@ -1,7 +1,8 @@
-"""The code's zip as Lambda should get it: compiled, and without the descriptions of services that nobody here calls.
+"""The code's zip as Lambda should get it: compiled, and without the descriptions that nobody here reads.
 
 Both are about cold starts. Lambda cannot write beside the code, so without compiled modules each new process compiles
-all that it imports; and botocore's descriptions of 400 services are most of what would have to be fetched and unpacked.
+all that it imports; and botocore's descriptions of 400 services and Babel's of 1,000 locales are most of what would have to be fetched and
+unpacked.
 """
 
 import compileall
@@ -16,6 +17,9 @@ from local_error import LocalError
 
 SERVICES = frozenset({"dynamodb", "lambda", "scheduler", "secretsmanager", "sqs"})
 """AWS services that the functions call, by their names in boto3; a packaging test holds the code to it."""
+
+LOCALES = frozenset({"root", "en", "ru"})
+"""Languages of the pages, by the names of Babel's data."""
 
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # zips of the same content are the same
 
@@ -43,6 +47,8 @@ def improve(code: Path) -> None:
 
 def _is_wanted(name: str) -> bool:
     parts = name.split("/")
+    if parts[:2] == ["babel", "locale-data"]:
+        return parts[-1].removesuffix(".dat") in LOCALES
     if parts[:2] != ["botocore", "data"]:
         return not name.endswith("/")
     # Files there are of all services: endpoints, partitions, retries.

@@ -1,0 +1,210 @@
+"""Pages: each declared once, as a typed function that says what it shows.
+
+- Parameters named as a part of the path get its id; `query` gets the shape that it is annotated with, `form` the fields
+  of the form that was posted, `visit` who looks and how.
+- A view answers with a `Page`, a `Redirect`, or a `Response` of Chalice.
+- Whoever is not logged in is sent to do so and comes back; whoever has no right is told so. A form that was posted
+  carries the session's CSRF token, or nothing happens.
+"""
+
+import hmac
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from http import HTTPStatus
+from typing import Any, TypeVar, get_type_hints
+from urllib.parse import parse_qs, quote
+
+from chalice.app import Blueprint, Request, Response
+
+from chalicelib.admin.preferences import Preferences, read_preferences
+from chalicelib.admin.rendering import render
+from chalicelib.admin.roles import Role
+from chalicelib.admin.session import Session, read_cookies, read_session
+from chalicelib.api.parameters import PATH_PARAMETERS, read_query
+from chalicelib.api.problems import HttpError
+from chalicelib.api.schemas import NoQuery, WireModel
+from chalicelib.bootstrap import application
+from chalicelib.errors import ConflictError, NotFoundError, TransientError, ValidationError
+
+logger = logging.getLogger(__name__)
+
+View = TypeVar("View", bound=Callable[..., object])
+
+FORM = "application/x-www-form-urlencoded"
+MAX_FIELDS = 200
+# Own files and nothing else; no inline scripts or styles.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Who looks, and how.
+
+    Attributes:
+        session: None on pages that are open to all.
+        root: the way from this address to the admin pages' own, such as `../`.
+    """
+
+    request: Request
+    session: Session | None
+    preferences: Preferences
+    root: str
+
+    def may(self, role: Role) -> bool:
+        """Tell whether they have a role: for what a page offers."""
+        return self.session is not None and self.session.role.may(role)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A template and what stands in it."""
+
+    template: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    status: HTTPStatus = HTTPStatus.OK
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Go there, seen from the admin pages' own address, and read a notice there (see templates/notices.html)."""
+
+    to: str
+    notice: str | None = None
+
+
+class Form:
+    """The fields of a form that was posted."""
+
+    def __init__(self, body: str) -> None:
+        try:
+            self._fields = parse_qs(body, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
+        except ValueError as error:
+            raise HttpError(HTTPStatus.BAD_REQUEST, "the form cannot be read") from error
+
+    def text(self, name: str) -> str:
+        """Read one field without blanks around it; empty if it is not there."""
+        return self._fields.get(name, [""])[-1].strip()
+
+    def texts(self, name: str) -> list[str]:
+        """Read a field that may stand there more than once."""
+        return [text.strip() for text in self._fields.get(name, []) if text.strip()]
+
+
+class Pages(Blueprint):
+    """A blueprint whose routes are pages."""
+
+    def page(self, path: str, role: Role | None) -> Callable[[View], View]:
+        """Declare a view that shows something; None: open to all."""
+        return self._declare("GET", path, role)
+
+    def action(self, path: str, role: Role) -> Callable[[View], View]:
+        """Declare a view that does something."""
+        return self._declare("POST", path, role)
+
+    def _declare(self, method: str, path: str, role: Role | None) -> Callable[[View], View]:
+        def declare(view: View) -> View:
+            hints = get_type_hints(view)
+
+            @wraps(view)
+            def answering(**path_parameters: str) -> Response:
+                return self._answer(view, hints, role, path_parameters)
+
+            content_types = {"content_types": [FORM]} if method == "POST" else {}
+            self.route(f"/admin{path}", methods=[method], **content_types)(answering)
+            return view
+
+        return declare
+
+    def _answer(
+        self, view: Callable[..., object], hints: Mapping[str, Any], role: Role | None, path: Mapping[str, str]
+    ) -> Response:
+        request = self.current_request
+        visit = visit_of(request)
+        try:
+            if role is not None and visit.session is None:
+                return _to_login(visit)
+            if role is not None and not visit.may(role):
+                return _failure(visit, HTTPStatus.FORBIDDEN, f"this needs the role {role}")
+            given: dict[str, Any] = {name: PATH_PARAMETERS[name].read(text) for name, text in path.items()}
+            if request.method == "POST":
+                given["form"] = _checked_form(request, visit.session)
+            else:
+                given["query"] = read_query(request, hints.get("query", NoQuery))
+            given["visit"] = visit
+            return _shown(visit, view(**{name: value for name, value in given.items() if name in hints}))
+        except Exception as error:  # noqa: BLE001 - the boundary: whatever happens, a page says so
+            return _failed(visit, error)
+
+
+def visit_of(request: Request) -> Visit:
+    """Read who looks and how out of a request's cookies."""
+    built = application()
+    cookies = read_cookies(request.headers.get("cookie", ""))
+    session = read_session(cookies.get(SESSION_COOKIE), built.session_key, built.clock())
+    preferences = read_preferences(cookies, request.headers.get("accept-language", ""))
+    depth = request.path.removeprefix("/admin").count("/") - 1
+    return Visit(request, session, preferences, "../" * depth or "./")
+
+
+SESSION_COOKIE = "vestnik-session"
+
+
+def _checked_form(request: Request, session: Session | None) -> Form:
+    raw = request.raw_body
+    form = Form(raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw)
+    if session is None or not hmac.compare_digest(form.text("csrf").encode(), session.csrf.encode()):
+        raise HttpError(HTTPStatus.FORBIDDEN, "this form is not from this session; go back, reload and try again")
+    return form
+
+
+def _shown(visit: Visit, answer: object) -> Response:
+    match answer:
+        case Page(template, values, status):
+            html = render(template, visit.preferences, {"visit": visit, "Role": Role, **values})
+            headers = {
+                "Content-Type": "text/html; charset=utf-8",
+                "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+                "Referrer-Policy": "same-origin",
+                "X-Frame-Options": "DENY",
+            }
+            return Response(html, headers, int(status))
+        case Redirect(to, notice):
+            address = f"{visit.root}{to}" + (f"?notice={quote(notice)}" if notice else "")
+            return Response("", {"Location": address, "Content-Type": "text/plain"}, int(HTTPStatus.SEE_OTHER))
+        case Response():
+            return answer
+        case _:
+            raise TypeError(f"a page answered with {type(answer).__name__}")
+
+
+def _to_login(visit: Visit) -> Response:
+    """Send to the login, from where one comes back; what was to be changed is not repeated by itself."""
+    back = visit.request.path.removeprefix("/admin").lstrip("/") if visit.request.method == "GET" else ""
+    return _shown(visit, Redirect(f"login?back={quote(back, safe='')}"))
+
+
+def _failed(visit: Visit, error: Exception) -> Response:
+    match error:
+        case HttpError():
+            return _failure(visit, error.status, str(error))
+        case ValidationError():
+            return _failure(visit, HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(each.message for each in error.errors))
+        case NotFoundError():
+            return _failure(visit, HTTPStatus.NOT_FOUND, str(error))
+        case ConflictError():
+            return _failure(visit, HTTPStatus.CONFLICT, str(error))
+        case TransientError():
+            logger.warning("dependency failed", extra={"error": str(error)})
+            return _failure(visit, HTTPStatus.SERVICE_UNAVAILABLE, "something does not answer; try again in a moment")
+        case _:
+            logger.error("unhandled error", exc_info=error)
+            return _failure(visit, HTTPStatus.INTERNAL_SERVER_ERROR, "an error of ours; the log has it")
+
+
+def _failure(visit: Visit, status: HTTPStatus, detail: str) -> Response:
+    return _shown(visit, Page("error.html", {"status": status, "detail": detail}, status))
