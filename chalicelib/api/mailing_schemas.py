@@ -100,7 +100,7 @@ class CreateMailingRequest(WireModel):
     )
     text: Text
     filter: FilterShape = Field(default_factory=FilterShape)
-    window: WindowShape | None = None
+    window: WindowShape | None = Field(default=None, examples=[{"from": "09:00", "to": "21:00"}])
     on_uncertain: Uncertain = Field(
         default="retry", description="what becomes of a message of which nobody knows whether the provider took it"
     )
@@ -161,7 +161,7 @@ class MailingResponse(WireModel):
     id: ShownId
     start_at: ShownMoment
     end_at: ShownMoment
-    text: str
+    text: str = Field(examples=["Hello"])
     filter: FilterShape
     window: WindowShape | None
     on_uncertain: Uncertain

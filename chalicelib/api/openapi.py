@@ -153,11 +153,23 @@ def _answer(operation: Operation, schemas: Schemas) -> Json:
 
 
 def _problem(status: HTTPStatus, schemas: Schemas) -> Json:
-    shape = InvalidResponse if status is HTTPStatus.UNPROCESSABLE_ENTITY else ProblemResponse
+    request_id = "4f8a1f0e-0000-4000-8000-000000000001"
+    shape: type[ProblemResponse] = ProblemResponse
+    example: Json = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": PROBLEMS[status].partition(";")[0].rstrip("."),
+        "instance": f"urn:vestnik:request:{request_id}",
+        "request_id": request_id,
+    }
+    if status is HTTPStatus.UNPROCESSABLE_ENTITY:
+        shape = InvalidResponse
+        example["errors"] = [{"field": "window.from", "message": "Field required"}]
     return {
         "description": PROBLEMS[status],
         "headers": _headers(status),
-        "content": {"application/problem+json": {"schema": schemas.shown(shape)}},
+        "content": {"application/problem+json": {"schema": schemas.shown(shape), "example": example}},
     }
 
 
