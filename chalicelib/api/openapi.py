@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from chalicelib import __version__
-from chalicelib.api.openapi_schemas import Schemas, parameters_of
+from chalicelib.api.openapi_schemas import Schemas
 from chalicelib.api.parameters import PATH_PARAMETERS
 from chalicelib.api.problem_schemas import InvalidResponse, ProblemResponse
 from chalicelib.api.resource import Operation
@@ -117,7 +117,7 @@ def _operation(operation: Operation, schemas: Schemas) -> Json:
         "description": "\n\n".join(filter(None, (rest[:1].upper() + rest[1:], needed))),
         "security": [{"bearer": [operation.scope.value]}] if operation.scope else [],
     }
-    if parameters := [*_path_parameters(operation), *parameters_of(operation.query)]:
+    if parameters := [*_path_parameters(operation), *schemas.parameters(operation.query)]:
         described["parameters"] = parameters
     if operation.body and operation.body.model_fields:
         described["requestBody"] = {
