@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import boto3
 
 from app import app
+from tests.documented import assert_documented
 
 TOKEN = "a-token-of-tests"
 PROXY = "/{proxy+}"
@@ -38,7 +39,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Gateway:
-    """Makes of a call the event that API Gateway would, routes included, and of the return value an answer."""
+    """Makes of a call the event that API Gateway would, routes included, and of the return value an answer.
+
+    Each answer is held against the OpenAPI document.
+    """
 
     token: str | None = None
 
@@ -77,6 +81,7 @@ class Gateway:
             },
         }
         answer = app(event, SimpleNamespace())
+        assert_documented(method, route, answer["statusCode"], answer["headers"], answer["body"])
         return Answer(answer["statusCode"], answer["headers"], answer["body"])
 
     def _route(self, method: str, path: str) -> tuple[str, dict[str, str]]:

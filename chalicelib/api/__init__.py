@@ -5,6 +5,7 @@ from chalice.app import Chalice
 from chalicelib.api.clients import clients
 from chalicelib.api.controls import controls
 from chalicelib.api.dead_letters import dead_letters
+from chalicelib.api.docs_pages import docs_pages
 from chalicelib.api.documentation import documented
 from chalicelib.api.health import health
 from chalicelib.api.mailings import mailings
@@ -21,4 +22,5 @@ def register(app: Chalice) -> None:
     """Add all routes to an app, and the middleware that stands around them."""
     for resource in RESOURCES:
         app.register_blueprint(resource)
+    app.register_blueprint(docs_pages)
     app.register_middleware(Middleware(app, {(each.path, each.method): each for each in OPERATIONS}), "http")

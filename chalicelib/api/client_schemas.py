@@ -72,8 +72,8 @@ class ClientResponse(WireModel):
     id: ShownId
     phone: Phone
     operator_code: OperatorCode
-    tag: str | None
-    timezone: str
+    tag: str | None = Field(examples=["vip"])
+    timezone: str = Field(examples=["Europe/Moscow"])
     created_at: ShownMoment
     updated_at: ShownMoment
 

@@ -1,4 +1,4 @@
-"""What somebody needs who has nothing but an address: the OpenAPI document, and Swagger UI over it."""
+"""`/openapi.json`: the API, described by itself."""
 
 import json
 from collections.abc import Sequence

@@ -1,11 +1,12 @@
 from typing import Literal, Self
 
 from pydantic import Field
+from typing_extensions import TypeAliasType
 
 from chalicelib.api.schemas import PageQuery, ShownId, ShownMoment, WireModel
 from chalicelib.domain.message import Message
 
-MessageStatus = Literal["queued", "deferred", "sent", "failed", "expired", "cancelled"]
+MessageStatus = TypeAliasType("MessageStatus", Literal["queued", "deferred", "sent", "failed", "expired", "cancelled"])
 
 
 class ListMessagesQuery(PageQuery):

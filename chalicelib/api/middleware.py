@@ -104,7 +104,7 @@ def _complete(response: Response, request_id: str) -> None:
         "Content-Type": response.headers.get("Content-Type", "application/json"),
         "X-Request-Id": request_id,
         "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "no-store",
+        "Cache-Control": response.headers.get("Cache-Control", "no-store"),
     }
     if response.headers["Content-Type"] == "application/problem+json":
         response.body |= {"instance": f"urn:vestnik:request:{request_id}", "request_id": request_id}

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from chalicelib import __version__
-from chalicelib.api.openapi_schemas import Schemas, parameters_of
+from chalicelib.api.openapi_schemas import Schemas
 from chalicelib.api.parameters import PATH_PARAMETERS
 from chalicelib.api.problem_schemas import InvalidResponse, ProblemResponse
 from chalicelib.api.resource import Operation
@@ -117,7 +117,7 @@ def _operation(operation: Operation, schemas: Schemas) -> Json:
         "description": "\n\n".join(filter(None, (rest[:1].upper() + rest[1:], needed))),
         "security": [{"bearer": [operation.scope.value]}] if operation.scope else [],
     }
-    if parameters := [*_path_parameters(operation), *parameters_of(operation.query)]:
+    if parameters := [*_path_parameters(operation), *schemas.parameters(operation.query)]:
         described["parameters"] = parameters
     if operation.body and operation.body.model_fields:
         described["requestBody"] = {
@@ -153,11 +153,23 @@ def _answer(operation: Operation, schemas: Schemas) -> Json:
 
 
 def _problem(status: HTTPStatus, schemas: Schemas) -> Json:
-    shape = InvalidResponse if status is HTTPStatus.UNPROCESSABLE_ENTITY else ProblemResponse
+    request_id = "4f8a1f0e-0000-4000-8000-000000000001"
+    shape: type[ProblemResponse] = ProblemResponse
+    example: Json = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": PROBLEMS[status].partition(";")[0].rstrip("."),
+        "instance": f"urn:vestnik:request:{request_id}",
+        "request_id": request_id,
+    }
+    if status is HTTPStatus.UNPROCESSABLE_ENTITY:
+        shape = InvalidResponse
+        example["errors"] = [{"field": "window.from", "message": "Field required"}]
     return {
         "description": PROBLEMS[status],
         "headers": _headers(status),
-        "content": {"application/problem+json": {"schema": schemas.shown(shape)}},
+        "content": {"application/problem+json": {"schema": schemas.shown(shape), "example": example}},
     }
 
 

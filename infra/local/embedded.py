@@ -180,9 +180,10 @@ class EmbeddedStack:
         session = LocalSession(port)
         with self._step("deploying the stack"):
             outputs = Deployment(session, self._options.stack_name).apply(bundle, parameters)
+        api_url = f"{session.endpoint}/_aws/execute-api/{outputs['RestAPIId']}/api"
         info = StackInfo(
-            api_url=f"{session.endpoint}/_aws/execute-api/{outputs['RestAPIId']}/api",
-            docs_url=None,
+            api_url=api_url,
+            docs_url=f"{api_url}/docs/",
             admin_url=None,
             metrics_url=None,
             token=api_token,

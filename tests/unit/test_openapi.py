@@ -9,6 +9,7 @@ import openapi_copy
 from app import app
 from chalicelib.api import OPERATIONS
 from chalicelib.api.openapi import document
+from chalicelib.api.problem_schemas import InvalidResponse, ProblemResponse
 from chalicelib.api.resource import Operation
 from chalicelib.api.schemas import WireModel
 from chalicelib.api.scopes import Scope
@@ -110,6 +111,13 @@ def test_the_examples_of_a_request_make_a_valid_one(body: type[WireModel]) -> No
     sample = sampled(schema)
     assert set(schema.get("required", [])) <= sample.keys()
     body.model_validate(sample)
+
+
+@pytest.mark.parametrize("response", DOCUMENT["components"]["responses"].values(), ids=lambda each: each["description"])
+def test_the_example_of_a_problem_is_one(response: dict[str, Any]) -> None:
+    content = response["content"]["application/problem+json"]
+    shape = InvalidResponse if content["schema"]["$ref"].endswith("/InvalidResponse") else ProblemResponse
+    shape.model_validate(content["example"])
 
 
 def sampled(schema: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
