@@ -12,12 +12,12 @@ import boto3
 
 from app import app
 
-TOKEN = "a-token-of-tests"
 PROXY = "/{proxy+}"
+SIGNING_KEY = "a-key-of-tests"
 
 
-def token_secret(name: str) -> None:
-    boto3.client("secretsmanager").create_secret(Name=name, SecretString=TOKEN)
+def signing_key(name: str) -> None:
+    boto3.client("secretsmanager").create_secret(Name=name, SecretString=SIGNING_KEY)
 
 
 @dataclass(frozen=True)
