@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
@@ -57,6 +58,9 @@ from chalicelib.services.shared_breaker import SharedBreaker
 from chalicelib.services.start_due import StartDue
 from chalicelib.services.sweep_messages import SweepMessages
 
+if TYPE_CHECKING:
+    from chalicelib.adapters.access_tokens import AccessTokens
+
 AWS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
 
 
@@ -89,8 +93,22 @@ class Application:
 
     @cached_property
     def secrets(self) -> Secrets:
-        """Tokens."""
+        """The provider's token, and the key that Vestnik signs with."""
         return Secrets()
+
+    @cached_property
+    def access_tokens(self) -> "AccessTokens | None":
+        """Tells good access tokens from bad ones; None: there is no issuer that could make good ones."""
+        # Here, because the API alone needs them, and they bring cryptography along: half a cold start.
+        from chalicelib.adapters.access_tokens import AccessTokens  # noqa: PLC0415
+        from chalicelib.adapters.issuer import Issuer  # noqa: PLC0415
+        from chalicelib.adapters.issuer_keys import IssuerKeys  # noqa: PLC0415
+
+        settings = self.settings
+        if settings.issuer_url is None:
+            return None
+        keys = IssuerKeys(Issuer(settings.issuer_url), time.monotonic)
+        return AccessTokens(keys, settings.issuer_url, settings.api_audience, settings.token_leeway_seconds, self.clock)
 
     @cached_property
     def clients(self) -> DynamoClientRepository:

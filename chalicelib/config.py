@@ -18,13 +18,28 @@ SettingsModel = TypeVar("SettingsModel", bound=BaseModel)
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def _require_https_off_loopback(url: str) -> str:
+def require_https_off_loopback(url: str) -> str:
+    """Check an address that a token or a key passes to or from.
+
+    Raises:
+        ValueError: it is no http(s) URL, or plain HTTP to another machine.
+    """
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("must be an http(s) URL with a host")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
         raise ValueError("must be https unless the host is loopback")
+    return url
+
+
+def _without_last_slash(url: str) -> str:
     return url.rstrip("/")
+
+
+def _require_no_query(url: str) -> str:
+    if "?" in url or "#" in url:
+        raise ValueError("must have no query and no fragment")
+    return url
 
 
 class Tuning(BaseModel):
@@ -34,7 +49,14 @@ class Tuning(BaseModel):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    provider_url: Annotated[str, AfterValidator(_require_https_off_loopback)]
+    # To the letter as tokens have it in `iss`: Auth0's ends with a slash.
+    issuer_url: Annotated[str, AfterValidator(require_https_off_loopback), AfterValidator(_require_no_query)] | None = (
+        None
+    )
+    api_audience: str = "vestnik"
+    token_leeway_seconds: int = Field(default=30, ge=0, le=300)
+
+    provider_url: Annotated[str, AfterValidator(require_https_off_loopback), AfterValidator(_without_last_slash)]
     provider_connect_timeout_seconds: float = Field(default=3, gt=0, le=10)
     provider_timeout_seconds: float = Field(default=10, gt=0, le=10)
     provider_max_per_second: float | None = Field(default=None, ge=0.1, le=100_000)
@@ -69,7 +91,7 @@ class Settings(Tuning):
     scheduler_role_arn: str = Field(min_length=1)
     scheduler_dlq_arn: str = Field(min_length=1)
     scheduler_dlq_url: str = Field(min_length=1)
-    api_token_secret: str = Field(min_length=1)
+    signing_key_secret: str = Field(min_length=1)
     provider_token_secret: str = Field(min_length=1)
 
     @classmethod

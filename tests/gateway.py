@@ -13,12 +13,12 @@ import boto3
 from app import app
 from tests.documented import assert_documented
 
-TOKEN = "a-token-of-tests"
 PROXY = "/{proxy+}"
+SIGNING_KEY = "a-key-of-tests"
 
 
-def token_secret(name: str) -> None:
-    boto3.client("secretsmanager").create_secret(Name=name, SecretString=TOKEN)
+def signing_key(name: str) -> None:
+    boto3.client("secretsmanager").create_secret(Name=name, SecretString=SIGNING_KEY)
 
 
 @dataclass(frozen=True)

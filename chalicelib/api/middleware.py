@@ -45,6 +45,7 @@ class Middleware:
                     "route": request.path,
                     "status": response.status_code,
                     "duration_ms": round((time.perf_counter() - started) * 1000),
+                    "subject": principal.subject if (principal := request.context.get(PRINCIPAL)) else None,
                     **known_ids(request.uri_params or {}),
                 },
             )
@@ -55,8 +56,7 @@ class Middleware:
         unrouted = request.path not in self._app.routes
         segments = (request.uri_params or {}).get("proxy", request.path[1:]).split("/")
         if segments[0] not in OPEN:
-            built = application()
-            principal = authenticate(request, built.secrets.get(built.settings.api_token_secret))
+            principal = authenticate(request, application().access_tokens)
             request.context[PRINCIPAL] = principal
             operation = self._operations.get((request.path, request.method))
             if operation and operation.scope:

@@ -21,7 +21,8 @@ from tests.aws_errors import as_response
 from tests.faults.injected_faults import Wire
 from tests.faults.jumping_clock import JumpingClock, JumpingQueue
 from tests.faults.own_provider import OwnProvider
-from tests.gateway import TOKEN, Answer, Gateway
+from tests.gateway import Answer, Gateway
+from tests.tokens import TOKEN
 
 PREFIX = "sites"
 FUNCTION_SECONDS = 30  # the shortest of the functions' timeouts

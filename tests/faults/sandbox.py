@@ -22,8 +22,8 @@ from tests.faults.in_process import PREFIX, SOURCES, InProcess
 from tests.faults.injected_faults import Wire, wired
 from tests.faults.jumping_clock import NEVER_BACK_SECONDS, JumpingClock, keep_delays
 from tests.faults.own_provider import OwnProvider, own_provider
-from tests.gateway import TOKEN
 from tests.tables import create_tables
+from tests.tokens import trust_tests
 
 TUNING = {
     "EXPRESS_MAX_CLIENTS": "4",
@@ -61,6 +61,7 @@ class Sandbox:
                 built.__dict__.pop(part, None)
         built.clock = self.clock
         built.__dict__["secrets"] = Secrets(SecretsProvider(boto3_client=self.client("secretsmanager")))
+        trust_tests(built)
         keep_delays(built.tickets._client, self.clock)
         self._empty()
         self.provider.forget()
@@ -123,6 +124,6 @@ def _resources(client: Callable[[str], Any]) -> dict[str, str]:
             queue = name.removesuffix("_url").removesuffix("_queue").replace("_", "-")
             settings[name.upper()] = f"{sqs.meta.endpoint_url}/000000000000/{PREFIX}-{queue}"
         elif name.endswith("_secret"):
-            secrets.create_secret(Name=f"{PREFIX}/{name}", SecretString=TOKEN)
+            secrets.create_secret(Name=f"{PREFIX}/{name}", SecretString="a-token-of-tests")
             settings[name.upper()] = f"{PREFIX}/{name}"
     return settings

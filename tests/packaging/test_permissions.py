@@ -135,6 +135,6 @@ def test_each_function_reads_only_its_own_secret(template: Part) -> None:
     }
 
     assert {role: names for role, names in secrets.items() if names} == {
-        "ApiRole": ["api-token-??????"],
+        "ApiRole": ["signing-key-??????"],
         "SenderRole": ["provider-token-??????"],
     }

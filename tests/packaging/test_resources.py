@@ -144,9 +144,16 @@ def test_alarms_watch_dead_letters_age_errors_the_token_and_counters(template: P
     assert all(alarm["AlarmActions"]["Fn::If"][0] == "AlarmTopicGiven" for alarm in alarms)
 
 
-def test_secrets_are_given_or_made_up_and_never_shown(template: Part) -> None:
-    for name in ("ApiToken", "ProviderToken"):
-        assert template["Parameters"][name]["NoEcho"] is True
-        secret = template["Resources"][f"{name}Secret"]["Properties"]
-        assert secret["SecretString"]["Fn::If"] == [f"{name}Given", {"Ref": name}, {"Ref": "AWS::NoValue"}]
-        assert secret["GenerateSecretString"]["Fn::If"][0] == f"{name}Given"
+def test_the_provider_s_token_is_given_or_made_up_and_never_shown(template: Part) -> None:
+    assert template["Parameters"]["ProviderToken"]["NoEcho"] is True
+    secret = template["Resources"]["ProviderTokenSecret"]["Properties"]
+    given = ["ProviderTokenGiven", {"Ref": "ProviderToken"}, {"Ref": "AWS::NoValue"}]
+    assert secret["SecretString"]["Fn::If"] == given
+    assert secret["GenerateSecretString"]["Fn::If"][0] == "ProviderTokenGiven"
+
+
+def test_what_vestnik_signs_with_is_made_up_and_known_to_nobody(template: Part) -> None:
+    secret = template["Resources"]["SigningKeySecret"]["Properties"]
+
+    assert "SecretString" not in secret
+    assert secret["GenerateSecretString"] == {"PasswordLength": 64, "ExcludePunctuation": True}
