@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
@@ -56,6 +57,9 @@ from chalicelib.services.send_messages import SendMessages
 from chalicelib.services.shared_breaker import SharedBreaker
 from chalicelib.services.start_due import StartDue
 from chalicelib.services.sweep_messages import SweepMessages
+
+if TYPE_CHECKING:
+    from chalicelib.adapters.kept_answers import KeptAnswers
 
 AWS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
 
@@ -126,6 +130,15 @@ class Application:
     def control(self) -> DynamoControlRepository:
         """What all senders share."""
         return DynamoControlRepository()
+
+    @cached_property
+    def kept_answers(self) -> "KeptAnswers":
+        """Answers by idempotency key."""
+        from chalicelib.adapters.kept_answers import (  # noqa: PLC0415 - a tenth of a second, which only the API needs
+            KeptAnswers,
+        )
+
+        return KeptAnswers(self.dynamodb)
 
     @cached_property
     def message_lists(self) -> DynamoMessageLists:

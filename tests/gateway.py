@@ -14,6 +14,7 @@ from app import app
 
 TOKEN = "a-token-of-tests"
 PROXY = "/{proxy+}"
+FUNCTION_MILLISECONDS = 29_000
 
 
 def token_secret(name: str) -> None:
@@ -76,7 +77,7 @@ class Gateway:
                 "requestId": "4f8a1f0e-0000-4000-8000-000000000001",
             },
         }
-        answer = app(event, SimpleNamespace())
+        answer = app(event, SimpleNamespace(get_remaining_time_in_millis=lambda: FUNCTION_MILLISECONDS))
         return Answer(answer["statusCode"], answer["headers"], answer["body"])
 
     def _route(self, method: str, path: str) -> tuple[str, dict[str, str]]:

@@ -3,7 +3,7 @@ from typing import Any, Self
 
 from pydantic import Field
 
-from chalicelib.api.schemas import OperatorCode, PageQuery, Phone, ShownMoment, Tag, Timezone, WireModel, absent
+from chalicelib.api.schemas import Entity, OperatorCode, PageQuery, Phone, ShownMoment, Tag, Timezone, WireModel, absent
 from chalicelib.domain.audience import AudienceFilter
 from chalicelib.domain.client import Client
 from chalicelib.services.manage_clients import NewClient, with_new_phone
@@ -56,7 +56,7 @@ class ListClientsQuery(PageQuery):
         )
 
 
-class ClientResponse(WireModel):
+class ClientResponse(Entity):
     """A client."""
 
     id: str

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from chalicelib.api.schemas import (
     ClockTime,
+    Entity,
     GivenMoment,
     OperatorCode,
     PageQuery,
@@ -151,7 +152,7 @@ class ListMailingsQuery(PageQuery):
     status: ShownStatus | None = None
 
 
-class MailingResponse(WireModel):
+class MailingResponse(Entity):
     """A mailing."""
 
     id: str
