@@ -1,7 +1,7 @@
 """Answers to requests that came with an idempotency key: Powertools Idempotency over the control table.
 
-What is kept can be read by nobody but who knows the key: of the key there is a hash only, and the answer, which may show
-a phone, is sealed with another hash of it. So the promise that a deleted client leaves no phone behind holds here too.
+What is kept can be read by nobody but who knows the key: of the key there is a hash only, and the answer, which may
+show a phone, is sealed with another hash of it. So the promise that a deleted client leaves no phone behind holds here.
 """
 
 import hashlib

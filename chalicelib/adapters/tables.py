@@ -9,8 +9,8 @@ and 3,000 reads a second):
 - segments `mailing_id`: one write per page of a segment, 10 a second.
 - messages `id`: a hash, spread evenly. `by_mailing`: 64 partitions a large mailing, 78 writes each.
   `by_client`: as many partitions as clients. `by_due`: 32 shards a status, 157 inserts and removals each.
-- control `name`: two writes for a POST with an idempotency key, a hash each; each sender reads `breaker` once a second; `pace`, with a limit, is written four times a second
-  or once for 50 requests, whichever is more.
+- control `name`: each sender reads `breaker` once a second; `pace`, with a limit, is written four times a second
+  or once for 50 requests, whichever is more. Idempotency keys are random, two writes each.
 - stats `mailing_id`: 64 counters and as many minute counters a mailing; 52 transactions a second over them. One more
   counter for repairs.
 """

@@ -1,7 +1,6 @@
 """Headers: of requests, read as HTTP means them; of answers, those that each one carries."""
 
 import re
-from collections.abc import Mapping
 
 from chalice.app import Request, Response
 
@@ -19,7 +18,7 @@ _TWO_YEARS = "max-age=63072000"
 
 def header(request: Request, name: str) -> str | None:
     """Read a header of a request; one that stands there several times is one list, as RFC 9110 has it."""
-    several: Mapping[str, list[str]] = request.to_original_event().get("multiValueHeaders") or {}
+    several: dict[str, list[str]] = request.to_original_event().get("multiValueHeaders") or {}
     found = [value for given, values in several.items() if given.lower() == name.lower() for value in values]
     return ", ".join(found) if found else request.headers.get(name)
 
@@ -27,7 +26,7 @@ def header(request: Request, name: str) -> str | None:
 def request_id(request: Request) -> str:
     """Name a request: as its sender does, if that is an id and nothing else, or as the gateway does."""
     given = request.headers.get("x-request-id", "")
-    return given if REQUEST_ID.fullmatch(given) else request.context.get("requestId", "")
+    return str(given if REQUEST_ID.fullmatch(given) else request.context.get("requestId", ""))
 
 
 def secure(request: Request, response: Response) -> None:

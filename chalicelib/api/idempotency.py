@@ -3,15 +3,19 @@
 import re
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from chalice.app import Request, Response
 
 from chalicelib.api.auth import Principal
 from chalicelib.api.headers import header
+from chalicelib.api.parameters import raw_body
 from chalicelib.api.problems import HttpError, answers_problems
 from chalicelib.bootstrap import application
 from chalicelib.errors import FieldError, InProgressError, ReusedKeyError, ValidationError
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -44,8 +48,8 @@ def once(
     try:
         given = application().kept_answers.once(
             (principal.subject, *route, key),
-            bytes(request.raw_body),
-            request.lambda_context,
+            raw_body(request),
+            cast("LambdaContext", request.lambda_context),
             lambda: _packed(answers_problems(answer)()),
             lambda packed: packed["status"] < HTTPStatus.MULTIPLE_CHOICES,
         )

@@ -70,7 +70,7 @@ def unless_known(request: Request, response: Response) -> Response:
     Raises:
         ValidationError: the header is no list of entity tags.
     """
-    tag = response.headers.get("ETag")
+    tag = response.headers.get("ETag", "")
     known = _tags_in(request, "If-None-Match") if tag else None
     if known and (ANY in known or tag in {one.removeprefix("W/") for one in known}):
         return Response("", {"ETag": tag}, HTTPStatus.NOT_MODIFIED)
