@@ -60,6 +60,7 @@ from chalicelib.services.sweep_messages import SweepMessages
 
 if TYPE_CHECKING:
     from chalicelib.adapters.access_tokens import AccessTokens
+    from chalicelib.adapters.kept_answers import KeptAnswers
 
 AWS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
 
@@ -144,6 +145,15 @@ class Application:
     def control(self) -> DynamoControlRepository:
         """What all senders share."""
         return DynamoControlRepository()
+
+    @cached_property
+    def kept_answers(self) -> "KeptAnswers":
+        """Answers by idempotency key."""
+        from chalicelib.adapters.kept_answers import (  # noqa: PLC0415 - a tenth of a second, which only the API needs
+            KeptAnswers,
+        )
+
+        return KeptAnswers(self.dynamodb)
 
     @cached_property
     def message_lists(self) -> DynamoMessageLists:

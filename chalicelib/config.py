@@ -5,16 +5,18 @@ the template can pass each one through without knowing its default.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic import ValidationError as PydanticValidationError
 
 from chalicelib.errors import ConfigurationError
 
 SettingsModel = TypeVar("SettingsModel", bound=BaseModel)
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -42,6 +44,19 @@ def _require_no_query(url: str) -> str:
     return url
 
 
+def _read_origins(listed: object) -> object:
+    return tuple(origin.strip() for origin in listed.split(",")) if isinstance(listed, str) else listed
+
+
+def _require_origin(origin: str) -> str:
+    if not _ORIGIN.fullmatch(require_https_off_loopback(origin)) or origin.endswith("/"):
+        raise ValueError("must be an origin as browsers write it, such as https://app.example")
+    return origin
+
+
+Origin = Annotated[str, AfterValidator(_require_origin)]
+
+
 class Tuning(BaseModel):
     """What an operator may set; `make up` and `make deploy` pass each on by its name."""
 
@@ -57,6 +72,8 @@ class Tuning(BaseModel):
     token_leeway_seconds: int = Field(default=30, ge=0, le=300)
 
     provider_url: Annotated[str, AfterValidator(require_https_off_loopback), AfterValidator(_without_last_slash)]
+    cors_origins: Annotated[tuple[Origin, ...], BeforeValidator(_read_origins)] = ()
+
     provider_connect_timeout_seconds: float = Field(default=3, gt=0, le=10)
     provider_timeout_seconds: float = Field(default=10, gt=0, le=10)
     provider_max_per_second: float | None = Field(default=None, ge=0.1, le=100_000)

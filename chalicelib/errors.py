@@ -39,6 +39,14 @@ class StaleError(ConflictError):
     """The thing has changed since it was read: read it again, and what was meant may still be possible."""
 
 
+class InProgressError(ConflictError):
+    """The same request is being answered at this moment."""
+
+
+class ReusedKeyError(ConflictError):
+    """The idempotency key belongs to another request."""
+
+
 class TransientError(ServiceError):
     """A dependency failed in a way that passes; the same call may work later. HTTP 503; over SQS: retry."""
 

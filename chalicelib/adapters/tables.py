@@ -10,7 +10,7 @@ and 3,000 reads a second):
 - messages `id`: a hash, spread evenly. `by_mailing`: 64 partitions a large mailing, 78 writes each.
   `by_client`: as many partitions as clients. `by_due`: 32 shards a status, 157 inserts and removals each.
 - control `name`: each sender reads `breaker` once a second; `pace`, with a limit, is written four times a second
-  or once for 50 requests, whichever is more.
+  or once for 50 requests, whichever is more. Idempotency keys are random, two writes each.
 - stats `mailing_id`: 64 counters and as many minute counters a mailing; 52 transactions a second over them. One more
   counter for repairs.
 """
@@ -266,7 +266,10 @@ class CounterItem(Model):
 
 
 class ControlItem(Model):
-    """What all senders share, a named item each: `breaker`, `pace` and `in_flight`."""
+    """What all senders share, a named item each: `breaker`, `pace` and `in_flight`.
+
+    Beside them lie the answers by idempotency key, `idempotency#…`, in a shape of Powertools' own (`kept_answers`).
+    """
 
     class Meta:
         table_name = "control"

@@ -4,6 +4,7 @@ from typing import Any, Self
 from pydantic import Field
 
 from chalicelib.api.schemas import (
+    Entity,
     OperatorCode,
     PageQuery,
     Phone,
@@ -66,7 +67,7 @@ class ListClientsQuery(PageQuery):
         )
 
 
-class ClientResponse(WireModel):
+class ClientResponse(Entity):
     """A client."""
 
     id: ShownId

@@ -5,10 +5,12 @@ from chalice.app import Request
 from chalicelib.api.client_schemas import ChangeClientRequest, ClientResponse, CreateClientRequest, ListClientsQuery
 from chalicelib.api.lists import ListResponse, listed, position
 from chalicelib.api.message_schemas import MessageResponse
+from chalicelib.api.preconditions import IfMatch
 from chalicelib.api.resource import Created, Resource
 from chalicelib.api.schemas import PageQuery
 from chalicelib.api.scopes import Scope
 from chalicelib.bootstrap import application
+from chalicelib.domain.client import Client
 
 clients = Resource(__name__, tag="clients")
 
@@ -39,15 +41,20 @@ def get_client(client_id: str) -> ClientResponse:
 
 
 @clients.patch("/clients/{client_id}", Scope.CLIENTS_WRITE, HTTPStatus.CONFLICT)
-def change_client(client_id: str, body: ChangeClientRequest) -> ClientResponse:
+def change_client(client_id: str, body: ChangeClientRequest, if_match: IfMatch) -> ClientResponse:
     """Change a client; 409 if another has the phone."""
-    return ClientResponse.of(application().manage_clients.update(client_id, body.applied_to))
+
+    def change(client: Client) -> Client:
+        if_match.check(ClientResponse.of(client))
+        return body.applied_to(client)
+
+    return ClientResponse.of(application().manage_clients.update(client_id, change))
 
 
 @clients.delete("/clients/{client_id}", Scope.CLIENTS_WRITE, HTTPStatus.CONFLICT)
-def delete_client(client_id: str) -> None:
+def delete_client(client_id: str, if_match: IfMatch) -> None:
     """Delete a client, and its phone everywhere."""
-    application().manage_clients.delete(client_id)
+    application().manage_clients.delete(client_id, lambda client: if_match.check(ClientResponse.of(client)))
 
 
 @clients.get("/clients/{client_id}/messages", Scope.CLIENTS_READ)

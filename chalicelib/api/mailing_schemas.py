@@ -7,6 +7,7 @@ from typing_extensions import TypeAliasType
 
 from chalicelib.api.schemas import (
     ClockTime,
+    Entity,
     GivenMoment,
     OperatorCode,
     PageQuery,
@@ -165,7 +166,7 @@ class ListMailingsQuery(PageQuery):
     status: MailingStatus | None = Field(default=None, description="only mailings of this status")
 
 
-class MailingResponse(WireModel):
+class MailingResponse(Entity):
     """A mailing."""
 
     id: ShownId

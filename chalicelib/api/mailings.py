@@ -12,6 +12,7 @@ from chalicelib.api.mailing_schemas import (
     ProcessMailingsResponse,
 )
 from chalicelib.api.message_schemas import ListMessagesQuery, MessageResponse
+from chalicelib.api.preconditions import IfMatch
 from chalicelib.api.resource import Accepted, Created, Resource
 from chalicelib.api.scopes import Scope
 from chalicelib.bootstrap import application
@@ -54,7 +55,9 @@ def get_mailing(mailing_id: str) -> MailingResponse:
 
 
 @mailings.patch("/mailings/{mailing_id}", Scope.MAILINGS_WRITE, HTTPStatus.CONFLICT)
-def change_mailing(mailing_id: str, body: ChangeMailingRequest, principal: Principal) -> MailingResponse:
+def change_mailing(
+    mailing_id: str, body: ChangeMailingRequest, principal: Principal, if_match: IfMatch
+) -> MailingResponse:
     """Change a mailing; 409 where its state does not allow it.
 
     Unless it is a draft, this needs the scope `mailings:send` too.
@@ -63,15 +66,16 @@ def change_mailing(mailing_id: str, body: ChangeMailingRequest, principal: Princ
     def change(mailing: Mailing) -> Mailing:
         if mailing.status is not MailingStatus.DRAFT:
             principal.require(Scope.MAILINGS_SEND)
+        if_match.check(MailingResponse.of(mailing))
         return body.applied_to(mailing)
 
     return MailingResponse.of(application().manage_mailings.update(mailing_id, change))
 
 
 @mailings.delete("/mailings/{mailing_id}", Scope.MAILINGS_WRITE, HTTPStatus.CONFLICT)
-def delete_mailing(mailing_id: str) -> None:
+def delete_mailing(mailing_id: str, if_match: IfMatch) -> None:
     """Delete a mailing."""
-    application().manage_mailings.delete(mailing_id)
+    application().manage_mailings.delete(mailing_id, lambda mailing: if_match.check(MailingResponse.of(mailing)))
 
 
 @mailings.get("/mailings/{mailing_id}/messages", Scope.MAILINGS_READ)

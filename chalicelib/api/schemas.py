@@ -27,7 +27,11 @@ _LINE_ENDS = frozenset("\n\r\t")
 class WireModel(BaseModel):
     """A shape on the wire. Nothing is converted and nothing unknown is let pass."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Entity(WireModel):
+    """What is stored and can change, as it is shown: answers that show it carry its entity tag."""
 
 
 def absent() -> Any:  # noqa: ANN401 - stands for a field of any type

@@ -90,14 +90,24 @@ class ManageClients:
 
         return optimistically(read_and_replace)
 
-    def delete(self, client_id: str) -> None:
+    def delete(self, client_id: str, check: Callable[[Client], object] = lambda _: None) -> None:
         """Delete a client, and its phone everywhere; its open messages are cancelled.
+
+        Args:
+            client_id: which.
+            check: raises if the client must not be deleted as it is; asked again if somebody else was faster.
 
         Raises:
             NotFoundError: there is none.
             ConflictError: others kept changing it.
         """
-        optimistically(lambda: self.clients.delete(self.get(client_id)))
+
+        def read_and_delete() -> None:
+            client = self.get(client_id)
+            check(client)
+            self.clients.delete(client)
+
+        optimistically(read_and_delete)
         logger.info("client deleted", extra={"client_id": client_id})
         try:
             self.follow_client(client_id)

@@ -123,8 +123,12 @@ class ManageMailings:
 
         return optimistically(read_and_replace)
 
-    def delete(self, mailing_id: str) -> None:
+    def delete(self, mailing_id: str, check: Callable[[Mailing], object] = lambda _: None) -> None:
         """Delete a mailing: no request of it is begun any more, and nothing lists it.
+
+        Args:
+            mailing_id: which.
+            check: raises if the mailing must not be deleted as it is; asked again if somebody else was faster.
 
         Raises:
             NotFoundError: there is none, or it was deleted before.
@@ -133,6 +137,7 @@ class ManageMailings:
 
         def read_and_replace() -> None:
             before = self.get(mailing_id)
+            check(before)
             after = replace(before, status=MailingStatus.DELETED, updated_at=self.clock(), version=before.version + 1)
             self._store(before, after, sweeps=True)
 

@@ -74,14 +74,14 @@ def test_there_is_nothing_at_other_addresses(api: Gateway, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("PUT", "/clients", "GET, POST"),
-        ("DELETE", "/mailings", "GET, POST"),
-        ("POST", "/clients/01K00000000000000000000001", "DELETE, GET, PATCH"),
-        ("DELETE", "/messages/7", "GET"),
-        ("POST", "/stats", "GET"),
+        ("PUT", "/clients", "GET, HEAD, POST"),
+        ("DELETE", "/mailings", "GET, HEAD, POST"),
+        ("POST", "/clients/01K00000000000000000000001", "DELETE, GET, HEAD, PATCH"),
+        ("DELETE", "/messages/7", "GET, HEAD"),
+        ("POST", "/stats", "GET, HEAD"),
         ("GET", "/mailings/01K00000000000000000000001/start", "POST"),
-        ("POST", "/messages/7/explain", "GET"),
-        ("POST", "/dead-letters", "GET"),
+        ("POST", "/messages/7/explain", "GET, HEAD"),
+        ("POST", "/dead-letters", "GET, HEAD"),
         ("GET", "/dead-letters/redrive", "POST"),
     ],
 )

@@ -9,7 +9,7 @@ from chalicelib.domain.dead_letter import MAX_RECEIVES
 from tests.merged_template import Part, functions, maps_in, of_type, queue_sources
 
 FOUR_DAYS, FOURTEEN_DAYS = 345_600, 1_209_600
-AGEING = {"SegmentsTable", "MessagesTable", "StatsTable"}
+AGEING = {"SegmentsTable", "MessagesTable", "StatsTable", "ControlTable"}
 KEYS = {
     "ClientsTable": ["id"],
     "AudienceTable": ["part", "client_id"],
@@ -102,7 +102,7 @@ def test_tables_outlive_the_stack_and_can_be_restored(template: Part, tables: di
     assert template["Parameters"]["DeletionProtection"]["Default"] == "true"
 
 
-def test_rows_of_mailings_age(tables: dict[str, Part]) -> None:
+def test_rows_of_mailings_and_kept_answers_age(tables: dict[str, Part]) -> None:
     ageing = {name: table.get("TimeToLiveSpecification") for name, table in tables.items()}
 
     assert {name for name, ttl in ageing.items() if ttl} == AGEING

@@ -36,3 +36,39 @@ def test_every_missing_variable_is_named() -> None:
         Settings.from_env({})
     required = [name.upper() for name, field in Settings.model_fields.items() if field.is_required()]
     assert [name for name in required if name not in str(raised.value)] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "origins"),
+    [
+        ("https://app.example", ("https://app.example",)),
+        (
+            "https://app.example:8443, http://localhost:3000,http://127.0.0.1",
+            ("https://app.example:8443", "http://localhost:3000", "http://127.0.0.1"),
+        ),
+        ("", ()),
+    ],
+)
+def test_origins_are_listed_with_commas(given: str, origins: tuple[str, ...]) -> None:
+    assert parse(Tuning, LOCAL | {"CORS_ORIGINS": given}).cors_origins == origins
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "*",
+        "null",
+        "app.example",
+        "http://app.example",
+        "https://app.example/",
+        "https://app.example/path",
+        "https://App.example",
+        "https://*.example",
+        "https://user@app.example",
+        "https://app.example,",
+        "https://app.example;https://other.example",
+    ],
+)
+def test_what_is_no_origin_is_named(given: str) -> None:
+    with pytest.raises(ConfigurationError, match="CORS_ORIGINS"):
+        parse(Tuning, LOCAL | {"CORS_ORIGINS": given})
