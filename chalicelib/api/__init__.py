@@ -10,8 +10,9 @@ from chalicelib.api.mailings import mailings
 from chalicelib.api.messages import messages
 from chalicelib.api.middleware import Middleware
 from chalicelib.api.stats import stats
+from chalicelib.api.suppressions import suppressions
 
-RESOURCES = (health, clients, mailings, controls, messages, stats, dead_letters)
+RESOURCES = (health, clients, suppressions, mailings, controls, messages, stats, dead_letters)
 
 
 def register(app: Chalice) -> None:

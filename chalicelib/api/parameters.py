@@ -15,6 +15,7 @@ from pydantic import ValidationError as PydanticValidationError
 from chalicelib.api.problems import MAX_ERRORS, HttpError
 from chalicelib.api.schemas import NoQuery, WireModel
 from chalicelib.domain.identity import ULID
+from chalicelib.domain.phone import PHONE_PATTERN, is_phone
 from chalicelib.errors import FieldError, NotFoundError, ValidationError
 
 Model = TypeVar("Model", bound=WireModel)
@@ -111,6 +112,18 @@ class PathParameter:
     schema: Mapping[str, Any]
 
 
+def read_phone(text: str) -> str:
+    """Read a phone out of the path.
+
+    Raises:
+        NotFoundError: it is none, and so not suppressed either.
+    """
+    phone = unquote(text)
+    if not is_phone(phone):
+        raise NotFoundError("this phone is not suppressed")
+    return phone
+
+
 _ULID_SCHEMA = {"type": "string", "pattern": f"^{ULID.pattern}$", "examples": ["01K9XZ3V7D8M2N4P6Q8R0S2T4V"]}
 
 PATH_PARAMETERS: Mapping[str, PathParameter] = {
@@ -119,6 +132,7 @@ PATH_PARAMETERS: Mapping[str, PathParameter] = {
     "message_id": PathParameter(
         read_message_id, {"type": "integer", "format": "int64", "minimum": 1, "maximum": _MESSAGE_IDS - 1}
     ),
+    "phone": PathParameter(read_phone, {"type": "string", "pattern": PHONE_PATTERN, "examples": ["79161234567"]}),
 }
 
 

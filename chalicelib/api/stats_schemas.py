@@ -108,7 +108,7 @@ class MailingStatsResponse(WireModel):
     mailing: MailingResponse
     messages: CountsResponse
     reasons: Mapping[str, Mapping[str, int]] = Field(
-        description="under `deferred` and `failed`: how many messages for each reason that there is"
+        description="under `deferred`, `failed` and `cancelled`: how many messages for each reason that there is"
     )
     attempts: int = Field(description="requests to the provider that were answered, or were not")
     uncertain: int = Field(description="of these, those of which nobody knows whether the provider took the message")
@@ -127,7 +127,7 @@ class MailingStatsResponse(WireModel):
         return cls(
             mailing=MailingResponse.of(mailing),
             messages=CountsResponse.of(Counts.of(counts)),
-            reasons={status: statistics.under(status) for status in ("deferred", "failed")},
+            reasons={status: statistics.under(status) for status in ("deferred", "failed", "cancelled")},
             attempts=counts["attempts"],
             uncertain=counts["uncertain"],
             first_sent_at=statistics.counters.first_sent_at,
