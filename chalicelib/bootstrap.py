@@ -26,6 +26,7 @@ from chalicelib.adapters.queues import QueueUrls, SqsTicketQueue
 from chalicelib.adapters.scheduler import EventBridgeScheduler, ScheduleTarget
 from chalicelib.adapters.secrets import Secrets, Token
 from chalicelib.adapters.segment_repository import DynamoSegmentRepository
+from chalicelib.adapters.suppression_repository import DynamoSuppressionRepository
 from chalicelib.config import Settings
 from chalicelib.domain.backoff import Backoff
 from chalicelib.domain.breaker import BreakerPolicy
@@ -36,6 +37,7 @@ from chalicelib.services.cached_mailings import CachedMailings
 from chalicelib.services.check_changed import CheckChanged
 from chalicelib.services.check_drift import CheckDrift
 from chalicelib.services.control_mailings import ControlMailings
+from chalicelib.services.count_audience import CountAudience
 from chalicelib.services.deliver_message import DeliverMessage
 from chalicelib.services.dispatch_due import DispatchDue
 from chalicelib.services.explain_message import ExplainMessage
@@ -47,6 +49,7 @@ from chalicelib.services.manage_mailings import ManageMailings
 from chalicelib.services.order_sweep import OrderSweep
 from chalicelib.services.plan_mailing import PlanMailing
 from chalicelib.services.plan_segment import PlanSegment
+from chalicelib.services.preview_mailing import PreviewMailing, Price
 from chalicelib.services.provider_gate import ProviderGate
 from chalicelib.services.provider_limits import InFlight, Pace
 from chalicelib.services.read_messages import ReadMessages
@@ -54,8 +57,10 @@ from chalicelib.services.read_statistics import ReadStatistics
 from chalicelib.services.redrive_dead_letters import RedriveDeadLetters
 from chalicelib.services.repair_counters import RepairCounters
 from chalicelib.services.send_messages import SendMessages
+from chalicelib.services.send_test import SendTest
 from chalicelib.services.shared_breaker import SharedBreaker
 from chalicelib.services.start_due import StartDue
+from chalicelib.services.suppress_phones import SuppressPhones
 from chalicelib.services.sweep_messages import SweepMessages
 
 if TYPE_CHECKING:
@@ -120,6 +125,11 @@ class Application:
     def audience(self) -> DynamoClientRepository:
         """The same repository: clients and memberships change together."""
         return self.clients
+
+    @cached_property
+    def suppressions(self) -> DynamoSuppressionRepository:
+        """Suppressed phones."""
+        return DynamoSuppressionRepository(self.dynamodb, self.clients)
 
     @cached_property
     def mailings(self) -> DynamoMailingRepository:
@@ -220,7 +230,7 @@ class Application:
 
     @cached_property
     def follow_client(self) -> FollowClient:
-        """Cancels the open messages of a client that is gone."""
+        """Cancels the open messages of a client that is gone or suppressed."""
         return FollowClient(
             self.message_lists,
             self.messages,
@@ -230,6 +240,28 @@ class Application:
             self.policy,
             self.queued_grace,
         )
+
+    @cached_property
+    def suppress_phones(self) -> SuppressPhones:
+        """Who opted out."""
+        return SuppressPhones(self.suppressions, self.follow_client, self.clock)
+
+    @cached_property
+    def preview_mailing(self) -> PreviewMailing:
+        """Says what would become of a mailing."""
+        settings = self.settings
+        price = settings.sms_part_price
+        return PreviewMailing(
+            CountAudience(self.audience, self.clients, self.clock),
+            self.clock,
+            settings.provider_max_per_second,
+            None if price is None else Price(price, settings.currency),
+        )
+
+    @cached_property
+    def send_test(self) -> SendTest:
+        """Sends the text of a mailing to one client."""
+        return SendTest(self.mailings, self.clients, self.messages, self.tickets, self.clock, new_id, self.queued_grace)
 
     @cached_property
     def manage_mailings(self) -> ManageMailings:

@@ -7,6 +7,7 @@ the template can pass each one through without knowing its default.
 import os
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -87,6 +88,9 @@ class Tuning(BaseModel):
     max_attempts: int = Field(default=20, ge=1, le=1000)
     backoff_base_seconds: float = Field(default=2, gt=0, le=60)
     backoff_cap_seconds: float = Field(default=900, gt=0, le=900)
+
+    sms_part_price: Decimal | None = Field(default=None, ge=0, le=1_000_000, max_digits=16)
+    currency: str = Field(default="RUB", pattern="^[A-Z]{3}$")
 
     plan_segments: int = Field(default=8, ge=1, le=32)
     express_max_clients: int = Field(default=1000, ge=0, le=10_000)

@@ -14,6 +14,7 @@ from chalicelib.domain.dead_letter import DeadLetter, DeadQueue
 from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.message import Message, Outcome, Status
 from chalicelib.domain.segment import Segment
+from chalicelib.domain.suppression import Suppression
 
 Clock = Callable[[], datetime]
 Item = TypeVar("Item")
@@ -31,8 +32,11 @@ class Page(Generic[Item]):
 class ClientRepository(Protocol):
     """Clients, their unique phones and their places in the audience, changed together or not at all."""
 
-    def create(self, client: Client) -> None:
-        """Store a client. Raises `ConflictError` if another client has its phone."""
+    def create(self, client: Client) -> Client:
+        """Store a client, suppressed if its phone is; returns it as stored.
+
+        Raises `ConflictError` if another client has its phone, `StaleError` if its id is taken.
+        """
         ...
 
     def get(self, client_id: str) -> Client | None:
@@ -47,8 +51,11 @@ class ClientRepository(Protocol):
         """Read the client with this phone, consistently."""
         ...
 
-    def replace(self, before: Client, after: Client) -> None:
-        """Change a client. Raises `StaleError` if it has changed since, `ConflictError` if the phone is another's."""
+    def replace(self, before: Client, after: Client) -> Client:
+        """Change a client; returns it as stored: with another phone it is suppressed if that is, and only then.
+
+        Raises `StaleError` if it has changed since, `ConflictError` if the phone is another's.
+        """
         ...
 
     def delete(self, client: Client) -> None:
@@ -61,6 +68,36 @@ class AudienceRepository(Protocol):
 
     def members(self, part: str, after: str | None, limit: int) -> Page[Member]:
         """Read members of a part in order of client id, consistently; `next` is the `after` to go on with."""
+        ...
+
+    def count(self, part: str, after: str | None) -> int:
+        """Count the members of a part that come after this one, without reading them."""
+        ...
+
+
+class SuppressionRepository(Protocol):
+    """Suppressed phones. The client who has such a phone knows it at any moment: both change together or not at all."""
+
+    def get(self, phone: str) -> Suppression | None:
+        """Read the suppression of a phone, consistently."""
+        ...
+
+    def page(self, after: str | None, limit: int) -> Page[Suppression]:
+        """List suppressions in a stable order; `next` is the `after` to go on with."""
+        ...
+
+    def add(self, suppression: Suppression) -> tuple[Suppression, Client | None]:
+        """Suppress a phone; returns the suppression as it is stored by now, and the client who has the phone.
+
+        Raises `StaleError` if that client has changed, come or gone meanwhile.
+        """
+        ...
+
+    def remove(self, suppression: Suppression) -> Client | None:
+        """Lift a suppression; returns the client who has the phone.
+
+        Raises `StaleError` if it is not there any more, or that client has changed, come or gone meanwhile.
+        """
         ...
 
 
@@ -130,6 +167,10 @@ class MessageRepository(Protocol):
         Returns the row of each pair as it is stored by now, whoever stored it; ids may differ from those given
         where another pair's row had taken one.
         """
+        ...
+
+    def plan_alone(self, mailing: Mailing, message: Message) -> Message:
+        """Store a mailing together with its only row, and count that; returns the row as stored."""
         ...
 
     def lease(self, ids: Sequence[int], *, now: datetime, until: datetime, version: str) -> None:

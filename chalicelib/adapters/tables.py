@@ -4,6 +4,7 @@ Keys and their heat at 10 million clients, 5,000 messages a second (DynamoDB all
 and 3,000 reads a second):
 
 - clients `id`: random; heat as written.
+- suppressions `shard`: 32 partitions; the transactions of a file of opt-outs, and a check for each new client.
 - audience `part`: 32 partitions a value; 5,000 new clients a second, two units each: 313 writes a partition.
 - mailings `id`: read by each sender every 2 s; index `by_id` has one partition, for some writes a mailing.
 - segments `mailing_id`: one write per page of a segment, 10 a second.
@@ -81,6 +82,18 @@ class ClientItem(Model):
     created_at = TimestampAttribute(null=True)
     updated_at = TimestampAttribute(null=True)
     version = NumberAttribute(null=True)
+    suppressed = BooleanAttribute(null=True)
+
+
+class SuppressionItem(Model):
+    """A phone to which nothing is sent; the client who has it, if there is one, knows so too."""
+
+    class Meta:
+        table_name = "suppressions"
+
+    shard = UnicodeAttribute(hash_key=True)
+    phone = UnicodeAttribute(range_key=True)
+    created_at = TimestampAttribute()
 
 
 class AudienceItem(Model):
@@ -93,6 +106,8 @@ class AudienceItem(Model):
     client_id = UnicodeAttribute(range_key=True)
     operator_code = UnicodeAttribute()
     tag = UnicodeAttribute(null=True)
+    suppressed = BooleanAttribute(null=True)
+    timezone = UnicodeAttribute(null=True)
 
 
 class MailingsById(GlobalSecondaryIndex["MailingItem"]):
@@ -118,7 +133,7 @@ class MailingsByStatus(GlobalSecondaryIndex["MailingItem"]):
 
 
 class MailingItem(Model):
-    """A mailing. `kind` is there unless it was deleted: it puts the mailing into `by_id`."""
+    """A mailing. `kind` is there unless it was deleted or is a test: it puts the mailing into `by_id`."""
 
     class Meta:
         table_name = "mailings"
@@ -146,6 +161,7 @@ class MailingItem(Model):
     express = BooleanAttribute()
     sweep = NumberAttribute(default=0)
     version = NumberAttribute()
+    test_of = UnicodeAttribute(null=True)
 
     by_id = MailingsById()
     by_status = MailingsByStatus()
@@ -299,6 +315,7 @@ class ControlItem(Model):
 
 TABLES: tuple[type[Model], ...] = (
     ClientItem,
+    SuppressionItem,
     AudienceItem,
     MailingItem,
     SegmentItem,

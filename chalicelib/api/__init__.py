@@ -12,8 +12,9 @@ from chalicelib.api.mailings import mailings
 from chalicelib.api.messages import messages
 from chalicelib.api.middleware import Middleware
 from chalicelib.api.stats import stats
+from chalicelib.api.suppressions import suppressions
 
-_DOCUMENTED = (health, clients, mailings, controls, messages, stats, dead_letters)
+_DOCUMENTED = (health, clients, suppressions, mailings, controls, messages, stats, dead_letters)
 RESOURCES = (*_DOCUMENTED, documented(_DOCUMENTED))
 OPERATIONS = tuple(operation for resource in RESOURCES for operation in resource.operations)
 

@@ -13,6 +13,7 @@ from chalicelib.api.mailing_schemas import (
 )
 from chalicelib.api.message_schemas import ListMessagesQuery, MessageResponse
 from chalicelib.api.preconditions import IfMatch
+from chalicelib.api.preview_schemas import PreviewResponse
 from chalicelib.api.resource import Accepted, Created, Resource
 from chalicelib.api.scopes import Scope
 from chalicelib.bootstrap import application
@@ -46,6 +47,12 @@ def list_mailings(request: Request, query: ListMailingsQuery) -> ListResponse[Ma
 def process_mailings() -> Accepted[ProcessMailingsResponse]:
     """Start whatever is due now. Repeating it changes nothing."""
     return Accepted(ProcessMailingsResponse(mailings=application().start_due()))
+
+
+@mailings.post("/mailings/preview", Scope.MAILINGS_READ)
+def preview_mailing(body: CreateMailingRequest) -> PreviewResponse:
+    """Say whom a mailing would reach, in how many parts, for how much. Nothing is stored."""
+    return PreviewResponse.of(application().preview_mailing(body.to_new_mailing()))
 
 
 @mailings.get("/mailings/{mailing_id}", Scope.MAILINGS_READ)

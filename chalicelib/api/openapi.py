@@ -19,6 +19,7 @@ _SUMMARY = re.compile(r"[.;:](?:\s+|$)")  # where the first thing that a docstri
 
 TAGS = {
     "clients": "Whom messages can be sent to: one client for each phone.",
+    "suppressions": "Phones that no message goes to: who opted out.",
     "mailings": "What is sent to whom and when, and control over it.",
     "messages": "One message for each client of a mailing: where it is, and why.",
     "statistics": "Counts over all mailings, and everything that is counted of one.",

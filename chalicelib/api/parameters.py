@@ -15,6 +15,7 @@ from pydantic import ValidationError as PydanticValidationError
 from chalicelib.api.problems import MAX_ERRORS, HttpError
 from chalicelib.api.schemas import EXAMPLE_ID, NoQuery, WireModel
 from chalicelib.domain.identity import ULID
+from chalicelib.domain.phone import PHONE_PATTERN, is_phone
 from chalicelib.errors import FieldError, NotFoundError, ValidationError
 
 Model = TypeVar("Model", bound=WireModel)
@@ -126,6 +127,18 @@ class PathParameter:
     schema: Mapping[str, Any]
 
 
+def read_phone(text: str) -> str:
+    """Read a phone out of the path.
+
+    Raises:
+        NotFoundError: it is none, and so not suppressed either.
+    """
+    phone = unquote(text)
+    if not is_phone(phone):
+        raise NotFoundError("this phone is not suppressed")
+    return phone
+
+
 _ULID_SCHEMA = {"type": "string", "pattern": f"^{ULID.pattern}$", "examples": [EXAMPLE_ID]}
 
 PATH_PARAMETERS: Mapping[str, PathParameter] = {
@@ -134,6 +147,7 @@ PATH_PARAMETERS: Mapping[str, PathParameter] = {
     "message_id": PathParameter(
         read_message_id, {"type": "integer", "format": "int64", "minimum": 1, "maximum": _MESSAGE_IDS - 1}
     ),
+    "phone": PathParameter(read_phone, {"type": "string", "pattern": PHONE_PATTERN, "examples": ["79161234567"]}),
 }
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
+from chalicelib.domain.identity import ULID
 from chalicelib.domain.phone import PHONE_PATTERN
 from chalicelib.domain.timezone import UnknownTimezoneError, resolve_timezone
 
@@ -92,6 +93,7 @@ _DATE_TIME = WithJsonSchema({"type": "string", "format": "date-time"})
 GivenMoment = Annotated[datetime, BeforeValidator(read_moment), _DATE_TIME]
 ShownMoment = Annotated[datetime, PlainSerializer(write_moment, return_type=str), _DATE_TIME]
 Phone = Annotated[str, Field(pattern=PHONE_PATTERN, description="7 and ten digits", examples=["79161234567"])]
+ClientId = Annotated[str, Field(pattern=f"^{ULID.pattern}$", examples=["01K9XZ3V7D8M2N4P6Q8R0S2T4V"])]
 OperatorCode = Annotated[str, Field(pattern="^[0-9]{3}$", examples=["916"])]
 Tag = Annotated[
     str, Field(min_length=1, max_length=64, examples=["vip"]), AfterValidator(_no_control_characters(frozenset()))

@@ -107,6 +107,7 @@ class ReasonsResponse(WireModel):
 
     deferred: Mapping[str, int]
     failed: Mapping[str, int]
+    cancelled: Mapping[str, int]
 
 
 class MailingStatsResponse(WireModel):
@@ -132,7 +133,11 @@ class MailingStatsResponse(WireModel):
         return cls(
             mailing=MailingResponse.of(mailing),
             messages=CountsResponse.of(Counts.of(counts)),
-            reasons=ReasonsResponse(deferred=statistics.under("deferred"), failed=statistics.under("failed")),
+            reasons=ReasonsResponse(
+                deferred=statistics.under("deferred"),
+                failed=statistics.under("failed"),
+                cancelled=statistics.under("cancelled"),
+            ),
             attempts=counts["attempts"],
             uncertain=counts["uncertain"],
             first_sent_at=statistics.counters.first_sent_at,

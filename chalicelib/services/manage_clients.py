@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from chalicelib.domain.audience import AudienceFilter, parts_to_read
 from chalicelib.domain.client import Client
 from chalicelib.domain.phone import mask, operator_code_of
-from chalicelib.errors import TransientError
 from chalicelib.ports import AudienceRepository, ClientRepository, Clock, NewId, Page
 from chalicelib.services.existing import existing_client
 from chalicelib.services.follow_client import FollowClient
@@ -54,7 +53,7 @@ class ManageClients:
             created_at=now,
             updated_at=now,
         )
-        self.clients.create(client)
+        client = self.clients.create(client)
         logger.info("client created", extra={"client_id": client.id, "phone": mask(client.phone)})
         return client
 
@@ -84,11 +83,15 @@ class ManageClients:
             if after == before:
                 return before
             after = replace(after, updated_at=self.clock(), version=before.version + 1)
-            self.clients.replace(before, after)
+            after = self.clients.replace(before, after)
             logger.info("client changed", extra={"client_id": client_id, "phone": mask(after.phone)})
             return after
 
-        return optimistically(read_and_replace)
+        client = optimistically(read_and_replace)
+        if client.suppressed:
+            # Its phone may be one that was suppressed before.
+            self.follow_client.as_far_as_it_goes(client_id, client)
+        return client
 
     def delete(self, client_id: str, check: Callable[[Client], object] = lambda _: None) -> None:
         """Delete a client, and its phone everywhere; its open messages are cancelled.
@@ -109,11 +112,7 @@ class ManageClients:
 
         optimistically(read_and_delete)
         logger.info("client deleted", extra={"client_id": client_id})
-        try:
-            self.follow_client(client_id)
-        except TransientError as error:
-            # Each open message is cancelled when its own turn comes.
-            logger.warning("messages not cancelled yet", extra={"client_id": client_id, "error": str(error)})
+        self.follow_client.as_far_as_it_goes(client_id)
 
     def with_phone(self, phone: str, meant: AudienceFilter) -> Page[Client]:
         """List the one client with this phone, if there is one and the filter means it."""

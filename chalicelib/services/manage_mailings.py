@@ -40,6 +40,27 @@ class NewMailing:
     on_uncertain: OnUncertain = OnUncertain.RETRY
     draft: bool = False
 
+    def made(self, mailing_id: str, now: datetime) -> Mailing:
+        """Make the mailing.
+
+        Raises:
+            ValidationError: its times contradict each other or the clock.
+        """
+        mailing = Mailing(
+            id=mailing_id,
+            start_at=self.start_at,
+            end_at=self.end_at,
+            text=self.text,
+            filter=self.filter,
+            window=self.window,
+            on_uncertain=self.on_uncertain,
+            status=MailingStatus.DRAFT if self.draft else MailingStatus.SCHEDULED,
+            created_at=now,
+            updated_at=now,
+        )
+        _check_times(mailing, now)
+        return mailing
+
 
 @dataclass(frozen=True, slots=True)
 class ManageMailings:
@@ -58,19 +79,7 @@ class ManageMailings:
             ValidationError: its times contradict each other or the clock.
         """
         now = self.clock()
-        mailing = Mailing(
-            id=self.new_id(),
-            start_at=new.start_at,
-            end_at=new.end_at,
-            text=new.text,
-            filter=new.filter,
-            window=new.window,
-            on_uncertain=new.on_uncertain,
-            status=MailingStatus.DRAFT if new.draft else MailingStatus.SCHEDULED,
-            created_at=now,
-            updated_at=now,
-        )
-        _check_times(mailing, now)
+        mailing = new.made(self.new_id(), now)
         self.mailings.create(mailing)
         logger.info("mailing created", extra={"mailing_id": mailing.id})
         if not new.draft:
@@ -86,8 +95,9 @@ class ManageMailings:
         return existing_mailing(self.mailings, mailing_id)
 
     def page(self, status: MailingStatus | None, after: str | None, limit: int) -> Page[Mailing]:
-        """List mailings, newest first."""
-        return self.mailings.page(status, after, limit)
+        """List mailings, newest first; tests are left out."""
+        page = self.mailings.page(status, after, limit)
+        return Page([mailing for mailing in page.items if mailing.test_of is None], page.next)
 
     def update(self, mailing_id: str, change: Callable[[Mailing], Mailing]) -> Mailing:
         """Change a mailing; a change that changes nothing stores nothing. A changed start moves the schedule.

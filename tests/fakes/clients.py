@@ -1,9 +1,13 @@
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from chalicelib.domain.audience import Member, parts_of
 from chalicelib.domain.client import Client
+from chalicelib.domain.suppression import Suppression
 from chalicelib.errors import ConflictError, StaleError
 from chalicelib.ports import Page
+
+Suppressed = dict[str, Suppression]
 
 
 class FakeClientRepository:
@@ -11,14 +15,15 @@ class FakeClientRepository:
 
     def __init__(self, *clients: Client) -> None:
         self.stored: dict[str, Client] = {}
+        self.suppressed = Suppressed()
         for client in clients:
             self.create(client)
 
-    def create(self, client: Client) -> None:
+    def create(self, client: Client) -> Client:
         self._check_phone(client)
         if client.id in self.stored:
             raise StaleError("exists")
-        self.stored[client.id] = client
+        return self._store(client)
 
     def get(self, client_id: str) -> Client | None:
         return self.stored.get(client_id)
@@ -29,11 +34,11 @@ class FakeClientRepository:
     def find_by_phone(self, phone: str) -> Client | None:
         return next((client for client in self.stored.values() if client.phone == phone), None)
 
-    def replace(self, before: Client, after: Client) -> None:
+    def replace(self, before: Client, after: Client) -> Client:
         if before.phone != after.phone:
             self._check_phone(after)
         self._check_version(before)
-        self.stored[after.id] = after
+        return self._store(after)
 
     def delete(self, client: Client) -> None:
         self._check_version(client)
@@ -44,8 +49,15 @@ class FakeClientRepository:
             (client for client in self.stored.values() if part in parts_of(client) and client.id > (after or "")),
             key=lambda client: client.id,
         )
-        members = [Member(client.id, client.operator_code, client.tag) for client in found[:limit]]
+        members = [Member.of(client) for client in found[:limit]]
         return Page(members, members[-1].client_id if len(found) > limit else None)
+
+    def count(self, part: str, after: str | None) -> int:
+        return len(self.members(part, after, len(self.stored)).items)
+
+    def _store(self, client: Client) -> Client:
+        self.stored[client.id] = replace(client, suppressed=client.phone in self.suppressed)
+        return self.stored[client.id]
 
     def _check_phone(self, client: Client) -> None:
         if self.find_by_phone(client.phone):

@@ -63,9 +63,9 @@ class Racing(FakeClientRepository):
             current = self.stored[ulid(1)]
             self.stored[ulid(1)] = replace(current, timezone=f"+0{self._races}:00", version=current.version + 1)
 
-    def replace(self, before: Client, after: Client) -> None:
+    def replace(self, before: Client, after: Client) -> Client:
         self._race()
-        super().replace(before, after)
+        return super().replace(before, after)
 
     def delete(self, client: Client) -> None:
         self._race()
