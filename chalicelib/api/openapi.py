@@ -72,7 +72,7 @@ def document(operations: Sequence[Operation]) -> Json:
             "description": _DESCRIPTION,
         },
         # Relative to this document, so that it is right under any stage.
-        "servers": [{"url": ".", "description": "the stage that this document comes from"}],
+        "servers": [{"url": ".", "description": "where this document comes from"}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
         "components": {
