@@ -94,6 +94,11 @@ class Operation:
         return self.answer is not None and issubclass(self.answer, Entity)
 
     @property
+    def keyed(self) -> bool:
+        """Tell whether it heeds `Idempotency-Key`."""
+        return self.method == "POST" and self.scope is not None
+
+    @property
     def conditional(self) -> bool:
         """Tell whether it heeds `If-Match`."""
         return "if_match" in self.wanted

@@ -46,4 +46,4 @@ def test_there_are_no_other_files(file: str) -> None:
 
 
 def test_the_page_cannot_be_posted_to() -> None:
-    assert stranger("POST", "/docs").headers["Allow"] == "GET"
+    assert stranger("POST", "/docs").headers["Allow"] == "GET, HEAD"

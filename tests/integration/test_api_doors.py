@@ -15,7 +15,7 @@ from chalicelib.errors import TransientError
 from tests.builders import ulid
 from tests.gateway import SIGNING_KEY, Answer, Gateway
 from tests.tables import items_of
-from tests.tokens import TOKEN
+from tests.tokens import ISSUER, TOKEN
 
 CLIENT = {"phone": "79161234567", "timezone": "Europe/Moscow"}
 
@@ -60,7 +60,7 @@ def test_health_is_told_to_anybody(api: Gateway) -> None:  # noqa: ARG001 - the 
 def test_the_document_of_the_api_is_open_to_all(api: Gateway) -> None:  # noqa: ARG001 - the application
     answer = Gateway()("GET", "/openapi.json")
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
-    assert answer.json == document(OPERATIONS)
+    assert answer.json == document(OPERATIONS, ISSUER)
 
 
 @pytest.mark.parametrize(
