@@ -105,7 +105,7 @@ class Application:
     @cached_property
     def access_tokens(self) -> "AccessTokens | None":
         """Tells good access tokens from bad ones; None: there is no issuer that could make good ones."""
-        # Here, because the API alone needs them, and they bring cryptography along: half a cold start.
+        # Here, because the API alone needs them, and they bring cryptography along: 50 ms of each cold start.
         from chalicelib.adapters.access_tokens import AccessTokens  # noqa: PLC0415
         from chalicelib.adapters.issuer import Issuer  # noqa: PLC0415
         from chalicelib.adapters.issuer_keys import IssuerKeys  # noqa: PLC0415

@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 
 MAX_AGE = timedelta(hours=1)
 READ_AT_MOST_EVERY = timedelta(seconds=5)
+REFRESH_AT_MOST_EVERY = timedelta(minutes=1)  # while the issuer hangs, known keys should not wait for it each time
 
 
 class Publisher(Protocol):
@@ -51,26 +52,26 @@ class IssuerKeys:
             TransientError: the key is not known, and the issuer does not answer.
         """
         with self._lock:
-            if self._now() - self._read_at >= MAX_AGE.total_seconds():
+            if self._is_since(self._read_at, MAX_AGE) and self._is_since(self._asked_at, REFRESH_AT_MOST_EVERY):
                 self._read()
             found = self._keys.find(key_id, algorithm)
-            if found is None and self._read():
+            if found is None and self._is_since(self._asked_at, READ_AT_MOST_EVERY) and self._read():
                 found = self._keys.find(key_id, algorithm)
             if found is None and self._failure is not None:
                 raise TransientError(self._failure)
             return found
 
     def _read(self) -> bool:
-        """Ask the issuer, unless that was done a moment ago; tells whether it was asked and answered."""
-        now = self._now()
-        if now - self._asked_at < READ_AT_MOST_EVERY.total_seconds():
-            return False
-        self._asked_at = now
+        """Ask the issuer; tells whether it answered."""
+        self._asked_at = self._now()
         try:
             self._keys = self._issuer.read_keys()
         except TransientError as error:
             logger.warning("the issuer's keys cannot be read", extra={"error": str(error)})
             self._failure = str(error)
             return False
-        self._read_at, self._failure = now, None
+        self._read_at, self._failure = self._asked_at, None
         return True
+
+    def _is_since(self, moment: float, period: timedelta) -> bool:
+        return self._now() - moment >= period.total_seconds()

@@ -142,6 +142,8 @@ def test_taken_port_is_named_and_nothing_is_left(checkout: Checkout) -> None:
     [
         ({"MAX_ATTEMPTS": "banana"}, "MAX_ATTEMPTS"),
         ({"PROVIDER_URL": "http://provider.example"}, "PROVIDER_URL"),
+        ({"ISSUER_URL": "http://issuer.example"}, "ISSUER_URL"),
+        ({"ISSUER_URL": "https://issuer.example?tenant=1"}, "ISSUER_URL"),
         ({"PORT": "banana"}, "PORT"),
         ({"PORT": "65536"}, "PORT"),
     ],
@@ -170,8 +172,26 @@ def test_changed_setting_is_deployed_in_place_and_data_stay(checkout: Checkout) 
     assert secret["SecretString"] == "a.b.c"
     kept = session.client("dynamodb").get_item(TableName="vestnik-clients", Key=client)
     assert kept["Item"] == client
-    assert (after.token, after.provider_url) == (before.token, "http://127.0.0.1:9")
+    assert after.provider_url == "http://127.0.0.1:9"
+    bearer = {"Authorization": f"Bearer {before.token}"}
+    assert requests.get(f"{after.api_url}/clients", headers=bearer, timeout=30).status_code == 200
     assert checkout.recorded() == {name: processes[name] for name in ("emulator", "development issuer")}
+
+
+def test_tokens_of_another_issuer_are_for_that_one_to_make(checkout: Checkout) -> None:
+    issuer = {"ISSUER_URL": "http://127.0.0.1:9/", "API_AUDIENCE": "https://api.example"}
+
+    without = checkout.run("up", **issuer)
+    info = checkout.info()
+    given = checkout.up(**issuer, TOKEN="a.b.c")
+
+    assert without.returncode == 0, without.stderr
+    assert "no token in stack.json: only http://127.0.0.1:9/ can make one" in without.stdout
+    assert (info.issuer_url, info.token) == ("http://127.0.0.1:9/", None)
+    assert (given.issuer_url, given.token) == ("http://127.0.0.1:9/", "a.b.c")
+    assert set(checkout.recorded()) == {"emulator", "provider simulator"}
+    bearer = {"Authorization": f"Bearer {given.token}"}
+    assert requests.get(f"{given.api_url}/clients", headers=bearer, timeout=30).status_code == 401
 
 
 def test_another_port_asks_for_make_down_first(checkout: Checkout) -> None:

@@ -14,6 +14,11 @@ def test_the_address_of_the_provider_loses_its_last_slash() -> None:
     assert parse(Tuning, LOCAL).provider_url == "http://127.0.0.1:8080"
 
 
+def test_the_address_of_the_issuer_stays_as_tokens_have_it() -> None:
+    assert parse(Tuning, LOCAL | {"ISSUER_URL": "https://tenant.example/"}).issuer_url == "https://tenant.example/"
+    assert parse(Tuning, LOCAL | {"ISSUER_URL": ""}).issuer_url is None
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
@@ -21,6 +26,12 @@ def test_the_address_of_the_provider_loses_its_last_slash() -> None:
         ("PROVIDER_URL", "https://"),
         ("PROVIDER_URL", "http://provider.example"),
         ("PROVIDER_TIMEOUT_SECONDS", "11"),
+        ("ISSUER_URL", "http://issuer.example"),
+        ("ISSUER_URL", "https://issuer.example/?tenant=1"),
+        ("ISSUER_URL", "https://issuer.example/#x"),
+        ("ISSUER_URL", "issuer.example"),
+        ("TOKEN_LEEWAY_SECONDS", "-1"),
+        ("TOKEN_LEEWAY_SECONDS", "301"),
         ("MAX_ATTEMPTS", "banana"),
         ("SENDER_THREADS", "0"),
         ("LOG_LEVEL", "LOUD"),
