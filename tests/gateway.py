@@ -14,7 +14,6 @@ from app import app
 
 TOKEN = "a-token-of-tests"
 PROXY = "/{proxy+}"
-FUNCTION_MILLISECONDS = 29_000
 
 
 def token_secret(name: str) -> None:
@@ -42,6 +41,7 @@ class Gateway:
     """Makes of a call the event that API Gateway would, routes included, and of the return value an answer."""
 
     token: str | None = None
+    milliseconds: int = 29_000  # that the function has left
 
     def __call__(
         self,
@@ -77,7 +77,7 @@ class Gateway:
                 "requestId": "4f8a1f0e-0000-4000-8000-000000000001",
             },
         }
-        answer = app(event, SimpleNamespace(get_remaining_time_in_millis=lambda: FUNCTION_MILLISECONDS))
+        answer = app(event, SimpleNamespace(get_remaining_time_in_millis=lambda: self.milliseconds))
         return Answer(answer["statusCode"], answer["headers"], answer["body"])
 
     def _route(self, method: str, path: str) -> tuple[str, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""The edges of the API on the packaged application, over real HTTP: keys, tags, headers, pages of other origins, abuse."""
+"""The edges of the API on the packaged application, over real HTTP: keys, tags, headers, other origins, abuse."""
 
 import http.client
 from concurrent.futures import ThreadPoolExecutor
