@@ -163,7 +163,7 @@ class Application:
             KeptAnswers,
         )
 
-        return KeptAnswers(self.dynamodb)
+        return KeptAnswers(self.dynamodb, self.clock)
 
     @cached_property
     def message_lists(self) -> DynamoMessageLists:

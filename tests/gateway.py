@@ -15,7 +15,6 @@ from tests.documented import assert_documented
 
 PROXY = "/{proxy+}"
 SIGNING_KEY = "a-key-of-tests"
-FUNCTION_MILLISECONDS = 29_000
 
 
 def signing_key(name: str) -> None:
@@ -46,6 +45,7 @@ class Gateway:
     """
 
     token: str | None = None
+    milliseconds: int = 29_000  # that the function has left
 
     def __call__(
         self,
@@ -81,7 +81,7 @@ class Gateway:
                 "requestId": "4f8a1f0e-0000-4000-8000-000000000001",
             },
         }
-        answer = app(event, SimpleNamespace(get_remaining_time_in_millis=lambda: FUNCTION_MILLISECONDS))
+        answer = app(event, SimpleNamespace(get_remaining_time_in_millis=lambda: self.milliseconds))
         assert_documented(method, route, answer["statusCode"], answer["headers"], answer["body"])
         return Answer(answer["statusCode"], answer["headers"], answer["body"])
 

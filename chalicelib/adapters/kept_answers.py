@@ -28,8 +28,10 @@ from joserfc import jwe
 from joserfc.jwk import OctKey
 
 from chalicelib.adapters.dynamodb import DynamoDB
+from chalicelib.adapters.model_errors import stale, translated_model
 from chalicelib.adapters.tables import ControlItem
-from chalicelib.errors import InProgressError, ReusedKeyError, TransientError
+from chalicelib.errors import InProgressError, ReusedKeyError, StaleError, TransientError
+from chalicelib.ports import Clock
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -57,7 +59,8 @@ class Given:
 class KeptAnswers:
     """Answers by idempotency key."""
 
-    def __init__(self, dynamodb: DynamoDB) -> None:
+    def __init__(self, dynamodb: DynamoDB, clock: Clock) -> None:
+        self._clock = clock
         self._store = DynamoDBPersistenceLayer(
             table_name=ControlItem.Meta.table_name,
             key_attr="name",
@@ -131,6 +134,30 @@ class KeptAnswers:
         if done:
             return Given(done[0], replayed=False)
         return Given(json.loads(jwe.decrypt_compact(sealed, secret).plaintext or b""), replayed=True)
+
+    def id_for(self, scope: Sequence[str], asked: bytes, new_id: str) -> str:
+        """Settle the id of what a request creates, before it does: each attempt of a day gets that of the first.
+
+        So an attempt of which nobody knows how it ended (a function killed, an answer lost) creates nothing twice: the
+        next one finds what is there.
+
+        Raises:
+            TransientError: the table does not answer.
+        """
+        name = hmac.new(_derived(scope).raw_value, b"id\n" + asked, hashlib.sha256).hexdigest()
+        item = ControlItem(f"{PREFIX}#{name}")
+        now = self._clock()
+        created_id, expires_at = ControlItem.created_id, ControlItem.expires_at
+        try:
+            with stale("the id is of another day"):
+                item.update(
+                    actions=[created_id.set(created_id | new_id), expires_at.set(expires_at | (now + KEPT))],
+                    condition=expires_at.does_not_exist() | (expires_at > now),
+                )
+        except StaleError:
+            with translated_model():
+                item.update(actions=[created_id.set(new_id), expires_at.set(now + KEPT)])
+        return str(item.created_id)
 
 
 def _derived(scope: Sequence[str]) -> OctKey:

@@ -284,7 +284,8 @@ class CounterItem(Model):
 class ControlItem(Model):
     """What all senders share, a named item each: `breaker`, `pace` and `in_flight`.
 
-    Beside them lie the answers by idempotency key, `idempotency#…`, in a shape of Powertools' own (`kept_answers`).
+    Beside them lie the answers by idempotency key, `idempotency#…`, in a shape of Powertools' own, and the ids of what
+    such requests create (`kept_answers`).
     """
 
     class Meta:
@@ -311,6 +312,10 @@ class ControlItem(Model):
 
     # Of what is in flight: by sender the requests that it may make, and until when in milliseconds since 1970.
     taken: JSONAttribute = JSONAttribute(null=True)
+
+    # Of what a request with an idempotency key creates.
+    created_id = UnicodeAttribute(null=True)
+    expires_at = ExpiryAttribute(null=True)
 
 
 TABLES: tuple[type[Model], ...] = (

@@ -11,14 +11,15 @@ from chalicelib.api.schemas import PageQuery
 from chalicelib.api.scopes import Scope
 from chalicelib.bootstrap import application
 from chalicelib.domain.client import Client
+from chalicelib.ports import NewId
 
 clients = Resource(__name__, tag="clients")
 
 
 @clients.post("/clients", Scope.CLIENTS_WRITE, HTTPStatus.CONFLICT)
-def create_client(body: CreateClientRequest) -> Created[ClientResponse]:
+def create_client(body: CreateClientRequest, new_id: NewId) -> Created[ClientResponse]:
     """Create a client; 409 if another has its phone."""
-    client = application().manage_clients.create(body.to_new_client())
+    client = application().manage_clients.create(body.to_new_client(), new_id())
     return Created(ClientResponse.of(client), f"clients/{client.id}")
 
 

@@ -11,8 +11,9 @@ from chalicelib.api.auth import Principal
 from chalicelib.api.headers import header
 from chalicelib.api.parameters import raw_body
 from chalicelib.api.problems import HttpError, answers_problems
-from chalicelib.bootstrap import application
+from chalicelib.bootstrap import application, new_id
 from chalicelib.errors import FieldError, InProgressError, ReusedKeyError, ValidationError
+from chalicelib.ports import NewId
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -23,7 +24,7 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 def once(
-    request: Request, principal: Principal | None, route: Sequence[str], answer: Callable[[], Response]
+    request: Request, principal: Principal | None, route: Sequence[str], answer: Callable[[NewId], Response]
 ) -> Response:
     """Answer a request, or as the same request was answered, if it has a key.
 
@@ -33,7 +34,7 @@ def once(
         request: with its body, which must be the same each time, byte by byte.
         principal: whose key it is; an operation that is open to all knows no keys.
         route: what is asked for: the path with its ids.
-        answer: does it.
+        answer: does it; is given what makes ids, for what is created: the same one when it is asked again.
 
     Raises:
         HttpError: 409, the same request is being answered.
@@ -42,15 +43,16 @@ def once(
     """
     key = header(request, HEADER)
     if key is None or principal is None:
-        return answer()
+        return answer(new_id)
     if not _KEY.fullmatch(key):
         raise ValidationError(FieldError(HEADER, "must be 1 to 255 visible ASCII characters"))
+    scope, asked, kept = (principal.subject, *route, key), raw_body(request), application().kept_answers
     try:
-        given = application().kept_answers.once(
-            (principal.subject, *route, key),
-            raw_body(request),
+        given = kept.once(
+            scope,
+            asked,
             cast("LambdaContext", request.lambda_context),
-            lambda: _packed(answers_problems(answer)()),
+            lambda: _packed(answers_problems(answer)(lambda: kept.id_for(scope, asked, new_id()))),
             lambda packed: packed["status"] < HTTPStatus.MULTIPLE_CHOICES,
         )
     except ReusedKeyError as error:

@@ -19,19 +19,20 @@ from chalicelib.api.scopes import Scope
 from chalicelib.bootstrap import application
 from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.message import Status
+from chalicelib.ports import NewId
 
 mailings = Resource(__name__, tag="mailings")
 
 
 @mailings.post("/mailings", Scope.MAILINGS_WRITE)
-def create_mailing(body: CreateMailingRequest, principal: Principal) -> Created[MailingResponse]:
+def create_mailing(body: CreateMailingRequest, principal: Principal, new_id: NewId) -> Created[MailingResponse]:
     """Create a mailing; it starts at its time, or at once if that has passed; a draft when it is told to.
 
     Unless it is to be a draft, this needs the scope `mailings:send` too.
     """
     if not body.draft:
         principal.require(Scope.MAILINGS_SEND)
-    mailing = application().manage_mailings.create(body.to_new_mailing())
+    mailing = application().manage_mailings.create(body.to_new_mailing(), new_id())
     return Created(MailingResponse.of(mailing), f"mailings/{mailing.id}")
 
 

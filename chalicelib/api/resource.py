@@ -4,7 +4,8 @@ What a view declares is all there is: the same signature is what requests are ch
 of, and what the OpenAPI document says.
 
 - Parameters named as a part of the path get its id; `query` and `body` get the shape that they are annotated with,
-  `request` gets Chalice's request, `principal` who makes it, `if_match` which states a change was meant for.
+  `request` gets Chalice's request, `principal` who makes it, `if_match` which states a change was meant for,
+  `new_id` what makes the id of what is created.
 - The answer is a shape (200), `Created` of one (201), `Accepted` of one (202), None (204), or, where it has no shape,
   a `Response` of Chalice, annotated with its media type: `Annotated[Response, "text/plain"]`.
 
@@ -108,7 +109,7 @@ class Operation:
         given = self._given(request, path)
         if self.method == "POST":
             route = [self.path, *(str(given[name]) for name in path)]
-            return once(request, given["principal"], route, lambda: self._answer(given))
+            return once(request, given["principal"], route, lambda new_id: self._answer(given | {"new_id": new_id}))
         answer = self._answer(given)
         return unless_known(request, answer) if self.method == "GET" else answer
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from chalicelib.domain.audience import AudienceFilter, parts_to_read
 from chalicelib.domain.client import Client
 from chalicelib.domain.phone import mask, operator_code_of
+from chalicelib.errors import ConflictError
 from chalicelib.ports import AudienceRepository, ClientRepository, Clock, NewId, Page
 from chalicelib.services.existing import existing_client
 from chalicelib.services.follow_client import FollowClient
@@ -37,15 +38,19 @@ class ManageClients:
     clock: Clock
     new_id: NewId
 
-    def create(self, new: NewClient) -> Client:
+    def create(self, new: NewClient, client_id: str | None = None) -> Client:
         """Create a client.
+
+        Args:
+            new: what is told of it.
+            client_id: an id that only attempts to create this client have; if one of them did, this returns the client.
 
         Raises:
             ConflictError: another client has its phone.
         """
         now = self.clock()
         client = Client(
-            id=self.new_id(),
+            id=client_id or self.new_id(),
             phone=new.phone,
             operator_code=new.operator_code or operator_code_of(new.phone),
             tag=new.tag,
@@ -53,7 +58,13 @@ class ManageClients:
             created_at=now,
             updated_at=now,
         )
-        client = self.clients.create(client)
+        try:
+            client = self.clients.create(client)
+        except ConflictError:
+            before = self.clients.get(client.id)
+            if before is None:
+                raise
+            return before
         logger.info("client created", extra={"client_id": client.id, "phone": mask(client.phone)})
         return client
 

@@ -18,7 +18,7 @@ from chalicelib.domain.mailing import (
     OnUncertain,
 )
 from chalicelib.domain.segment import SegmentKind
-from chalicelib.errors import ConflictError, FieldError, ValidationError
+from chalicelib.errors import ConflictError, FieldError, StaleError, ValidationError
 from chalicelib.ports import Clock, MailingRepository, NewId, Page, Scheduler
 from chalicelib.services.arming import arm, disarm
 from chalicelib.services.existing import existing_mailing
@@ -72,17 +72,26 @@ class ManageMailings:
     clock: Clock
     new_id: NewId
 
-    def create(self, new: NewMailing) -> Mailing:
+    def create(self, new: NewMailing, mailing_id: str | None = None) -> Mailing:
         """Create a mailing and have it started: at its time, or at once if that has passed; a draft when it is told.
+
+        Args:
+            new: what is told of it.
+            mailing_id: an id that only attempts to create this mailing have; if one of them did, this goes on from
+                there.
 
         Raises:
             ValidationError: its times contradict each other or the clock.
         """
         now = self.clock()
-        mailing = new.made(self.new_id(), now)
-        self.mailings.create(mailing)
-        logger.info("mailing created", extra={"mailing_id": mailing.id})
-        if not new.draft:
+        mailing = new.made(mailing_id or self.new_id(), now)
+        try:
+            self.mailings.create(mailing)
+        except StaleError:
+            mailing = self.get(mailing.id)
+        else:
+            logger.info("mailing created", extra={"mailing_id": mailing.id})
+        if mailing.status is MailingStatus.SCHEDULED:
             arm(self.scheduler, mailing, now)
         return mailing
 

@@ -39,6 +39,7 @@ _PYNAMODB = {
     "update": "UpdateItem",
 }
 _PYNAMODB_TRANSACTIONS = {"TransactGet": "TransactGetItems", "TransactWrite": "TransactWriteItems"}
+_IDEMPOTENCY = {"idempotent_function": {"PutItem", "UpdateItem", "DeleteItem"}}  # of Powertools, over DynamoDB
 # What the readers of Powertools Parameters ask for, and where.
 _PARAMETERS = {"SecretsProvider": ("secretsmanager", "GetSecretValue"), "SSMProvider": ("ssm", "GetParameter")}
 
@@ -163,6 +164,7 @@ class _Module:
                 self._read_attribute(found, name, part, models)
             elif isinstance(part, ast.Name):
                 found.uses |= {part.id} - {name}
+                found.asks |= _IDEMPOTENCY.get(part.id, set())
                 if part.id in _PYNAMODB_TRANSACTIONS:
                     found.asks.add(_PYNAMODB_TRANSACTIONS[part.id])
             elif isinstance(part, ast.Call) and _method(part) == "get_paginator":

@@ -7,7 +7,7 @@ from datetime import timedelta
 from tests.faults.auditor import Audit
 from tests.faults.in_process import PREFIX
 from tests.faults.own_provider import BUSY, OK
-from tests.faults.sensible_user import TRIES, User, at
+from tests.faults.sensible_user import TRIES, ZONE, User, at
 from tests.running_stack import poll
 
 Scenario = Callable[[User], list[Audit]]
@@ -30,6 +30,21 @@ def clients_come_and_go(user: User) -> list[Audit]:
     assert user.ask("GET", f"/clients/{moves}")["tag"] == "b"
     user.clients = dict.fromkeys([stays, calls, comes_back], user.clients[stays])
     return [user.ended(user.mail(filter={"tags": ["a"]}))]
+
+
+def asked_with_keys(user: User) -> list[Audit]:
+    """Create with idempotency keys, and repeat whatever was not answered: there is one of each."""
+    start_at = user.deployment.clock()
+    end_at = start_at + timedelta(hours=6)
+    body = {"phone": "79180000000", "tag": "a", "timezone": ZONE}
+    client = user.ask_with_key("/clients", body)["id"]
+    user.ask_with_key("/clients", body, wanted=409)
+    asked = {"start_at": start_at.isoformat(), "end_at": end_at.isoformat(), "text": "Hello"}
+    mailing = user.ask_with_key("/mailings", asked)["id"]
+    assert [one["id"] for one in user.all_of("/clients")] == [client]
+    assert [one["id"] for one in user.all_of("/mailings")] == [mailing]
+    user.clients[client] = ZONE
+    return [user.ended(mailing)]
 
 
 def small_mailing(user: User) -> list[Audit]:
@@ -270,6 +285,7 @@ def falsified_counters(user: User) -> list[Audit]:
 
 SCENARIOS: tuple[Scenario, ...] = (
     clients_come_and_go,
+    asked_with_keys,
     small_mailing,
     large_mailing,
     mailing_of_the_future,

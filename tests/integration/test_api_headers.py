@@ -10,8 +10,8 @@ from chalicelib.adapters.tables import ClientItem
 from chalicelib.bootstrap import Application, application
 from tests.builders import ulid
 from tests.gateway import Answer, Gateway
-from tests.tokens import TOKEN
 from tests.tables import items_of
+from tests.tokens import TOKEN
 
 CLIENT = {"phone": "79161234567", "timezone": "Europe/Moscow"}
 OURS = "4f8a1f0e-0000-4000-8000-000000000001"  # the gateway's
@@ -76,22 +76,22 @@ def test_every_answer_carries_the_headers_that_keep_browsers_safe(
 
 
 @pytest.mark.parametrize(
-    ("host", "asks_for_tls"),
+    ("host", "asked"),
     [
-        ("localhost", False),
-        ("127.0.0.1:4566", False),
-        ("[::1]:4566", False),
-        ("abc.execute-api.localhost:4566", False),
-        ("", True),
-        ("api.example", True),
-        ("localhost.example", True),
-        ("127.0.0.1.example", True),
-        ("[::1", True),
+        ("localhost", 0),
+        ("127.0.0.1:4566", 0),
+        ("[::1]:4566", 0),
+        ("abc.execute-api.localhost:4566", 0),
+        ("", 1),
+        ("api.example", 1),
+        ("localhost.example", 1),
+        ("127.0.0.1.example", 1),
+        ("[::1", 1),
     ],
 )
-def test_tls_is_asked_for_off_loopback(api: Gateway, host: str, asks_for_tls: bool) -> None:
+def test_tls_is_asked_for_off_loopback(api: Gateway, host: str, asked: int) -> None:
     headers = api("GET", "/health", headers={"host": host}).headers
-    assert ("Strict-Transport-Security" in headers) == asks_for_tls
+    assert ("Strict-Transport-Security" in headers) == bool(asked)
 
 
 @pytest.mark.parametrize("given", ["a", "req-1.2:3_4", "8e03978e-40d5-43e8-bc93-6894a57f9324", "x" * 128])
@@ -153,8 +153,7 @@ class TestCors:
     def test_a_page_of_a_known_origin_may_read_every_answer(
         self,
         api: Gateway,
-        open_to_pages: None,
-        monkeypatch: pytest.MonkeyPatch,  # noqa: ARG002
+        open_to_pages: None,  # noqa: ARG002
     ) -> None:
         from_page = {"Origin": "http://localhost:3000"}
         answers = [

@@ -1,6 +1,6 @@
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from io import StringIO
@@ -9,18 +9,21 @@ from typing import Any
 
 import boto3
 import pytest
+from pynamodb.models import Model
 
+from chalicelib.adapters.kept_answers import KEPT, KeptAnswers
 from chalicelib.adapters.tables import ClientItem, MailingItem
-from chalicelib.api import middleware
+from chalicelib.api import middleware, resource
 from chalicelib.api.auth import Principal
 from chalicelib.api.schemas import write_moment
 from chalicelib.api.scopes import Scope
 from chalicelib.bootstrap import Application, utc_now
-from tests import gateway
 from tests.aws_errors import answered, error, without_transport_retries
+from tests.fakes.clock import FakeClock
 from tests.gateway import Answer, Gateway
 from tests.running_stack import poll
 from tests.tables import items_of
+from tests.tokens import TOKEN
 
 CLIENT: dict[str, Any] = {"phone": "79161234567", "timezone": "Europe/Moscow"}
 KEY = {"Idempotency-Key": "5f6b8d1e-0d0c-4a57-9a53-0f3f0a2d9f10"}
@@ -33,10 +36,15 @@ def draft() -> dict[str, Any]:
     return {"start_at": write_moment(start_at), "end_at": write_moment(end_at), "text": "a secret word", "draft": True}
 
 
+def everything() -> list[dict[str, Any]]:
+    """Read the whole table."""
+    items: list[dict[str, Any]] = boto3.client("dynamodb").scan(TableName=TABLE, ConsistentRead=True)["Items"]
+    return items
+
+
 def kept() -> list[dict[str, Any]]:
     """Read what is kept of answers, as it lies in the table."""
-    items: list[dict[str, Any]] = boto3.client("dynamodb").scan(TableName=TABLE, ConsistentRead=True)["Items"]
-    return [item for item in items if item["name"]["S"].startswith("idempotency#")]
+    return [item for item in everything() if "asked" in item]
 
 
 def same(first: Answer, again: Answer) -> None:
@@ -73,7 +81,7 @@ def test_another_body_is_refused_and_the_header_named(api: Gateway) -> None:
     first = api("POST", "/clients", CLIENT, headers=KEY)
     refused = api("POST", "/clients", CLIENT | {"phone": "79160000002"}, headers=KEY)
     assert (refused.status, refused.fields) == (422, ["Idempotency-Key"])
-    assert len(list(api.pages("/clients", 500))[0]) == 1
+    assert len(next(api.pages("/clients", 500))) == 1
     same(first, api("POST", "/clients", CLIENT, headers=KEY))
 
 
@@ -145,9 +153,9 @@ def test_a_request_in_progress_is_not_begun_again(api: Gateway, built: Applicati
     met: list[Answer] = []
     create = built.manage_clients.create
 
-    def slowly(new: Any) -> Any:  # noqa: ANN401 - of the use case
+    def slowly(*new: Any) -> Any:  # noqa: ANN401 - of the use case
         met.append(api("POST", "/clients", CLIENT, headers=KEY))
-        return create(new)
+        return create(*new)
 
     built.__dict__["manage_clients"] = SimpleNamespace(create=slowly)
     first = api("POST", "/clients", CLIENT, headers=KEY)
@@ -164,56 +172,98 @@ class Killed(BaseException):
     """What a process that is killed in the middle leaves behind: nothing that it would have done later."""
 
 
+def die(*_: object) -> None:
+    raise Killed
+
+
+@pytest.fixture
+def brief(api: Gateway) -> Gateway:  # noqa: ARG001 - the application
+    """Call functions that have a second and a half."""
+    return Gateway(TOKEN, milliseconds=1500)
+
+
+def free_again(post: Callable[[], Answer]) -> Answer:
+    """Repeat a request until its key is free."""
+    assert post().status == 409
+    return poll(post, until=lambda answer: answer.status != 409, deadline_seconds=20)
+
+
 def test_a_function_that_is_killed_frees_its_key_with_its_timeout(
-    api: Gateway, built: Application, monkeypatch: pytest.MonkeyPatch
+    brief: Gateway, built: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def die(_new: object) -> None:
-        raise Killed
+    monkeypatch.setitem(built.__dict__, "manage_clients", SimpleNamespace(create=die))
+    with pytest.raises(Killed):
+        brief("POST", "/clients", CLIENT, headers=KEY)
+    monkeypatch.undo()
 
-    monkeypatch.setattr(gateway, "FUNCTION_MILLISECONDS", 1500)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setitem(built.__dict__, "manage_clients", SimpleNamespace(create=die))
-        api("POST", "/clients", CLIENT, headers=KEY)
+    assert free_again(lambda: brief("POST", "/clients", CLIENT, headers=KEY)).status == 201
 
-    assert api("POST", "/clients", CLIENT, headers=KEY).status == 409
-    answer = poll(
-        lambda: api("POST", "/clients", CLIENT, headers=KEY),
-        until=lambda answer: answer.status != 409,
-        deadline_seconds=20,
-    )
-    assert answer.status == 201
+
+@pytest.mark.parametrize(("path", "model"), [("/clients", ClientItem), ("/mailings", MailingItem)])
+def test_what_a_killed_function_has_created_is_not_created_again(
+    brief: Gateway, monkeypatch: pytest.MonkeyPatch, path: str, model: type[Model]
+) -> None:
+    body = CLIENT if path == "/clients" else draft() | {"draft": False}
+    monkeypatch.setattr(resource, "_response", die)  # all is done but to answer
+    with pytest.raises(Killed):
+        brief("POST", path, body, headers=KEY)
+    monkeypatch.undo()
+    stored = [item.to_dynamodb_dict() for item in items_of(model)]
+    assert stored
+
+    made = free_again(lambda: brief("POST", path, body, headers=KEY))
+
+    assert made.status == 201
+    assert [item.to_dynamodb_dict() for item in items_of(model)] == stored
+    same(made, brief("POST", path, body, headers=KEY))
+
+
+def test_the_id_of_what_a_key_created_is_forgotten_after_a_day(built: Application) -> None:
+    clock = FakeClock()
+    answers = KeptAnswers(built.dynamodb, clock)
+    scope = ("subject", "/clients", "key")
+    assert answers.id_for(scope, b"{}", "a") == "a"
+    clock.advance(KEPT - timedelta(seconds=1))
+    assert answers.id_for(scope, b"{}", "b") == "a"
+    assert answers.id_for(scope, b"[]", "c") == "c"
+    assert answers.id_for(("other", *scope[1:]), b"{}", "d") == "d"
+    clock.advance(timedelta(seconds=2))
+    assert answers.id_for(scope, b"{}", "e") == "e"
+    assert answers.id_for(scope, b"{}", "f") == "e"
 
 
 def test_an_answer_is_kept_for_a_day(api: Gateway) -> None:
     api("POST", "/clients", CLIENT, headers=KEY)
-    (item,) = kept()
-    left = int(item["expires_at"]["N"]) - time.time()
-    assert 86_400 - 60 < left <= 86_400
-    boto3.client("dynamodb").update_item(
-        TableName=TABLE,
-        Key={"name": item["name"]},
-        UpdateExpression="SET expires_at = :past",
-        ExpressionAttributeValues={":past": {"N": str(int(time.time()) - 1)}},
-    )
+    assert len(everything()) == 2  # the answer, and the id of what was created
+    for item in everything():
+        left = int(item["expires_at"]["N"]) - time.time()
+        assert 86_400 - 60 < left <= 86_400
+        boto3.client("dynamodb").update_item(
+            TableName=TABLE,
+            Key={"name": item["name"]},
+            UpdateExpression="SET expires_at = :past",
+            ExpressionAttributeValues={":past": {"N": str(int(time.time()) - 1)}},
+        )
     assert api("POST", "/clients", CLIENT, headers=KEY).status == 409  # done anew: the phone is taken
 
 
 def test_what_is_kept_tells_nothing_to_who_does_not_have_the_key(api: Gateway, logged: StringIO) -> None:
     client = api("POST", "/clients", CLIENT, headers=KEY).json
     mailing = api("POST", "/mailings", draft(), headers=KEY).json
-    everything = json.dumps(kept()) + logged.getvalue()
     assert len(kept()) == 2
-    assert not [word for word in (CLIENT["phone"], mailing["text"], KEY["Idempotency-Key"]) if word in everything]
+    found = json.dumps(everything()) + logged.getvalue()
+    assert not [word for word in (CLIENT["phone"], mailing["text"], KEY["Idempotency-Key"]) if word in found]
     api("DELETE", f"/clients/{client['id']}")
-    assert CLIENT["phone"] not in json.dumps(kept())
+    assert CLIENT["phone"] not in json.dumps(everything())
 
 
 @contextmanager
-def refusing(client: Any, operation: str) -> Iterator[None]:  # noqa: ANN401 - boto3's clients are made at run time
-    """Have the control table refuse an operation before it takes effect."""
+def refusing(client: Any, operation: str, about: str) -> Iterator[None]:  # noqa: ANN401 - boto3's clients are made at run time
+    """Have the control table refuse an operation, if its request names this, before it takes effect."""
 
     def refuse(params: dict[str, Any], **_: object) -> tuple[Any, dict[str, Any]] | None:
-        if json.loads(params["body"])["TableName"] != TABLE:
+        body = params["body"].decode()
+        if json.loads(body)["TableName"] != TABLE or about not in body:
             return None
         return SimpleNamespace(status_code=400), {"Error": {"Code": "ThrottlingException", "Message": "slower"}}
 
@@ -225,8 +275,11 @@ def refusing(client: Any, operation: str) -> Iterator[None]:  # noqa: ANN401 - b
         client.meta.events.unregister(event, refuse)
 
 
-def test_a_table_that_does_not_answer_keeps_everything_undone(api: Gateway, built: Application) -> None:
-    with refusing(built.dynamodb.client, "PutItem"):
+@pytest.mark.parametrize(("operation", "about"), [("PutItem", "INPROGRESS"), ("UpdateItem", "created_id")])
+def test_a_table_that_does_not_answer_keeps_everything_undone(
+    api: Gateway, built: Application, operation: str, about: str
+) -> None:
+    with refusing(built.dynamodb.client, operation, about):
         refused = api("POST", "/clients", CLIENT, headers=KEY)
     assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
     assert items_of(ClientItem) == []
@@ -245,14 +298,20 @@ def test_a_key_whose_writing_is_in_doubt_is_taken_and_nothing_is_done(api: Gatew
 
 
 @pytest.mark.parametrize(
-    ("operation", "body", "status"),
-    [("UpdateItem", CLIENT, 201), ("DeleteItem", CLIENT | {"phone": "79160000002"}, 409)],
+    ("operation", "about", "body", "status"),
+    [("UpdateItem", "COMPLETED", CLIENT, 201), ("DeleteItem", "", CLIENT | {"phone": "79160000002"}, 409)],
 )
 def test_what_was_done_is_answered_although_the_answer_cannot_be_kept(
-    api: Gateway, built: Application, logged: StringIO, operation: str, body: dict[str, Any], status: int
+    api: Gateway,
+    built: Application,
+    logged: StringIO,
+    operation: str,
+    about: str,
+    body: dict[str, Any],
+    status: int,
 ) -> None:
     api("POST", "/clients", CLIENT | {"phone": "79160000002"})
-    with refusing(built.dynamodb.client, operation):
+    with refusing(built.dynamodb.client, operation, about):
         answer = api("POST", "/clients", body, headers=KEY)
     assert answer.status == status
     assert "answer not kept" in logged.getvalue()

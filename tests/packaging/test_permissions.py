@@ -3,6 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from chalicelib.adapters.kept_answers import PREFIX
 from tests.merged_template import Part, of_type
 
 SCHEDULES = "schedule/${AWS::StackName}/*"  # mailings name their schedules
@@ -81,6 +82,21 @@ def test_check_of_counters_may_write_nothing_but_counters(template: Part) -> Non
     ]
 
     assert writing == [("dynamodb:UpdateItem", "stats")]
+
+
+def test_the_api_may_write_of_what_senders_share_its_own_items_only(template: Part) -> None:
+    writing = [
+        statement
+        for statement in statements(template, "ApiRole")
+        if str(statement["Resource"]).count("-control") and statement["Action"] != ["dynamodb:GetItem"]
+    ]
+
+    assert [(statement["Action"], statement["Condition"]) for statement in writing] == [
+        (
+            ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
+            {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{PREFIX}#*"]}},
+        )
+    ]
 
 
 def test_queue_consumers_may_consume(template: Part) -> None:
