@@ -121,7 +121,7 @@ class MailingRepository(Protocol):
         ...
 
     def page(self, status: MailingStatus | None, after: str | None, limit: int) -> Page[Mailing]:
-        """List mailings that are not deleted, newest first."""
+        """List mailings that are not deleted, newest first; of one status, or of any, and then no tests."""
         ...
 
 

@@ -97,7 +97,7 @@ def _capacities(groups: Sequence[tuple[_Interval, ...]], per_second: float) -> M
     lasting: dict[frozenset[int], timedelta] = defaultdict(timedelta)
     for start, stop, together in _slices(groups):
         lasting[together] += stop - start
-    rate = Fraction(per_second)
+    rate = Fraction(str(per_second))  # as it was written: 0.3 is a little less than that
     return {together: math.floor(rate * Fraction(time / _SECOND)) for together, time in lasting.items() if together}
 
 

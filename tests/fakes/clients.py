@@ -53,7 +53,7 @@ class FakeClientRepository:
         return Page(members, members[-1].client_id if len(found) > limit else None)
 
     def count(self, part: str, after: str | None) -> int:
-        return len(self.members(part, after, len(self.stored)).items)
+        return sum(part in parts_of(client) and client.id > (after or "") for client in self.stored.values())
 
     def _store(self, client: Client) -> Client:
         self.stored[client.id] = replace(client, suppressed=client.phone in self.suppressed)
