@@ -18,7 +18,7 @@ from chalicelib.adapters.dynamodb import DynamoDB, Item, translated
 from chalicelib.adapters.tables import AudienceItem, ClientItem, SuppressionItem
 from chalicelib.domain.audience import Member, parts_of
 from chalicelib.domain.client import Client
-from chalicelib.domain.suppression import shard_of
+from chalicelib.domain.suppression import part_of
 from chalicelib.errors import ConflictError, StaleError
 from chalicelib.ports import Page
 
@@ -178,7 +178,7 @@ class DynamoClientRepository:
 
 def suppression_key(phone: str) -> Item:
     """Make the key under which the suppression of a phone is stored."""
-    return {"shard": {"S": shard_of(phone)}, "phone": {"S": phone}}
+    return {"part": {"S": part_of(phone)}, "phone": {"S": phone}}
 
 
 def _lock_id(phone: str) -> str:

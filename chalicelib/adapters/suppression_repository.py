@@ -8,11 +8,11 @@ from chalicelib.adapters.codec import ItemCodec
 from chalicelib.adapters.dynamodb import DynamoDB, Item, translated
 from chalicelib.adapters.tables import SuppressionItem
 from chalicelib.domain.client import Client
-from chalicelib.domain.suppression import SHARDS, Suppression, shard_of
+from chalicelib.domain.suppression import PARTS, Suppression, part_of
 from chalicelib.errors import StaleError
 from chalicelib.ports import Page
 
-_CODEC = ItemCodec(SuppressionItem, Suppression, extra=lambda one: {"shard": shard_of(one.phone)})
+_CODEC = ItemCodec(SuppressionItem, Suppression, extra=lambda one: {"part": part_of(one.phone)})
 
 
 class DynamoSuppressionRepository:
@@ -29,14 +29,14 @@ class DynamoSuppressionRepository:
         return _CODEC.decode(items[0]) if items else None
 
     def page(self, after: str | None, limit: int) -> Page[Suppression]:
-        """List suppressions, partition after partition. `after` is `<shard>:<last phone>`, the phone may be empty."""
+        """List suppressions, partition after partition. `after` is `<part>:<last phone>`, the phone may be empty."""
         first, _, last = (after or "0:").partition(":")
         found: list[Suppression] = []
-        for shard in range(int(first), SHARDS):
+        for part in range(int(first), PARTS):
             query: dict[str, Any] = {
                 "TableName": self._suppressions,
-                "KeyConditionExpression": "shard = :shard",
-                "ExpressionAttributeValues": {":shard": {"S": f"{shard:02d}"}},
+                "KeyConditionExpression": "part = :part",
+                "ExpressionAttributeValues": {":part": {"S": f"{part:02d}"}},
                 "ConsistentRead": True,
                 "Limit": limit - len(found),
             }
@@ -46,9 +46,9 @@ class DynamoSuppressionRepository:
                 answer = self._dynamodb.client.query(**query)
             found += map(_CODEC.decode, answer["Items"])
             if "LastEvaluatedKey" in answer:
-                return Page(found, f"{shard}:{answer['LastEvaluatedKey']['phone']['S']}")
-            if len(found) == limit and shard + 1 < SHARDS:
-                return Page(found, f"{shard + 1}:")
+                return Page(found, f"{part}:{answer['LastEvaluatedKey']['phone']['S']}")
+            if len(found) == limit and part + 1 < PARTS:
+                return Page(found, f"{part + 1}:")
             last = ""
         return Page(found)
 

@@ -4,7 +4,7 @@ Keys and their heat at 10 million clients, 5,000 messages a second (DynamoDB all
 and 3,000 reads a second):
 
 - clients `id`: random; heat as written.
-- suppressions `shard`: 32 partitions; the transactions of a file of opt-outs, and a check for each new client.
+- suppressions `part`: 32 partitions; the transactions of a file of opt-outs, and a check for each new client.
 - audience `part`: 32 partitions a value; 5,000 new clients a second, two units each: 313 writes a partition.
 - mailings `id`: read by each sender every 2 s; index `by_id` has one partition, for some writes a mailing.
 - segments `mailing_id`: one write per page of a segment, 10 a second.
@@ -91,7 +91,7 @@ class SuppressionItem(Model):
     class Meta:
         table_name = "suppressions"
 
-    shard = UnicodeAttribute(hash_key=True)
+    part = UnicodeAttribute(hash_key=True)
     phone = UnicodeAttribute(range_key=True)
     created_at = TimestampAttribute()
 

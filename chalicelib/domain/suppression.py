@@ -4,7 +4,7 @@ import zlib
 from dataclasses import dataclass
 from datetime import datetime
 
-SHARDS = 32
+PARTS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,6 @@ class Suppression:
     created_at: datetime
 
 
-def shard_of(phone: str) -> str:
+def part_of(phone: str) -> str:
     """Name the partition of a phone's suppression: spread, so that a file of millions heats none."""
-    return f"{zlib.crc32(phone.encode()) % SHARDS:02d}"
+    return f"{zlib.crc32(phone.encode()) % PARTS:02d}"

@@ -14,6 +14,8 @@ Scenario = Callable[[User], list[Audit]]
 REFUSED = 400
 LARGE = 6  # above EXPRESS_MAX_CLIENTS of these deployments
 CANCELLED = frozenset({"cancelled"})
+MANY = 1025  # members in one partition: more than a page of those who count them
+A_MEMBER = {"operator_code": {"S": "916"}, "tag": {"S": "b"}, "timezone": {"S": "+00:00"}}
 
 
 def clients_come_and_go(user: User) -> list[Audit]:
@@ -283,7 +285,72 @@ def falsified_counters(user: User) -> list[Audit]:
     return [*audits, user.stands(mailing)]
 
 
+def opted_out(user: User) -> list[Audit]:
+    """Somebody opts out while the message waits for a retry, another before there is a client; one comes back."""
+    _, gone, *_ = user.add_clients(LARGE)
+    phone, nobodys = user.phones[1], "79990000000"
+    user.deployment.provider.status = lambda to, _number: BUSY if to == int(phone) else OK
+    mailing = user.mail()
+    user.deployment.heal(until=lambda: len(user.rows(mailing)) == LARGE)
+    for each in (phone, nobodys):
+        user.ask("POST", "/suppressions", {"phone": each}, wanted=201)
+    audits = [user.ended(mailing, ends=frozenset({"sent", "cancelled.suppressed"}))]
+    user.add_client(nobodys, "a")
+    assert {each["phone"] for each in user.all_of("/suppressions")} == {phone, nobodys}
+    back = user.clients.pop(gone)
+    audits.append(user.ended(user.mail()))
+    user.delete(f"/suppressions/{phone}")
+    user.deployment.provider.status = lambda _phone, _number: OK
+    user.clients[gone] = back
+    return [*audits, user.ended(user.mail())]
+
+
+def previewed(user: User) -> list[Audit]:
+    """Preview a mailing; then one so large that the time is over before a thousandth of it is read."""
+    user.add_clients(3)
+    body = {"start_at": at_once(user), "end_at": at_once(user, hours=1), "text": "Hello"}
+    told = user.ask("POST", "/mailings/preview", body)
+    assert (told["audience"], told["reachable"], told["estimated"]) == (3, 3, False)
+    audits = [user.ended(user.mail())]
+    members = [
+        {"PutRequest": {"Item": {"part": {"S": "tag#b#00"}, "client_id": {"S": f"{n:026d}"}, **A_MEMBER}}}
+        for n in range(MANY)
+    ]
+    for start in range(0, MANY, 25):
+        items = {f"{PREFIX}-audience": members[start : start + 25]}
+        user.deployment.client("dynamodb").batch_write_item(RequestItems=items)
+    user.deployment.clock.at_each_look = timedelta(seconds=4)
+    told = user.ask("POST", "/mailings/preview", body | {"filter": {"tags": ["b"]}})
+    user.deployment.clock.at_each_look = timedelta()
+    assert (told["audience"], told["estimated"]) == (MANY * 32, True)
+    return audits
+
+
+def tested(user: User) -> list[Audit]:
+    """Send a draft to one client."""
+    one, _ = user.add_clients(2)
+    draft = user.mail(draft=True)
+    message = user.ask(
+        "POST",
+        f"/mailings/{draft}/test",
+        {"client_id": one},
+        wanted=202,
+        found=lambda: next(iter(user.all_of(f"/clients/{one}/messages")), None),
+    )
+    user.clients = {one: user.clients[one]}
+    audits = [user.ended(message["mailing_id"])]
+    assert [each["id"] for each in user.all_of("/mailings")] == [draft]
+    return audits
+
+
+def at_once(user: User, hours: int = 0) -> str:
+    return (user.deployment.clock() + timedelta(hours=hours)).isoformat()
+
+
 SCENARIOS: tuple[Scenario, ...] = (
+    opted_out,
+    previewed,
+    tested,
     clients_come_and_go,
     asked_with_keys,
     small_mailing,

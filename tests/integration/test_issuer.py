@@ -3,13 +3,20 @@
 import gzip
 import json
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import ECKey
 
 from chalicelib.adapters import issuer as adapter
@@ -132,6 +139,13 @@ def drip(connection: socket.socket) -> None:
         time.sleep(0.05)
 
 
+def drip_headers(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        connection.sendall(b"X-Header: 1\r\n")
+        time.sleep(0.05)
+
+
 def hang(connection: socket.socket) -> None:
     connection.recv(1)
 
@@ -149,6 +163,7 @@ def half(connection: socket.socket) -> None:
 BAD_ANSWERS: dict[str, tuple[Answer, str]] = {
     "hangs": (hang, "does not answer"),
     "drips": (drip, "does not answer"),
+    "drips headers": (drip_headers, "does not answer within"),
     "resets": (reset, "does not answer"),
     "half an answer": (half, "does not answer|no JSON"),
     "endless": (endless, "larger than"),
@@ -224,6 +239,42 @@ def test_an_issuer_on_https_cannot_send_us_to_plain_http() -> None:
     with pytest.raises(ValueError, match="https"):
         adapter._checked("http://127.0.0.1/keys", issuer_scheme="https")
     assert adapter._checked("https://keys.test/", issuer_scheme="https") == "https://keys.test/"
+
+
+def test_a_certificate_that_nobody_vouches_for_is_not_believed(tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(self_signed(tmp_path / "own.pem"))
+    heard: list[bytes] = []
+
+    def serve(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as encrypted:
+            heard.append(encrypted.recv(1))
+
+    with raw_server(serve) as server:
+        with pytest.raises(TransientError, match="SSLError"):
+            Issuer(server.url.replace("http", "https")).read_keys()
+        assert server.connections == 1
+    assert heard in ([], [b""])
+
+
+def self_signed(file: Path) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2100, 1, 1, tzinfo=UTC))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + certificate.public_bytes(Encoding.PEM)
+    )
+    return file
 
 
 def test_no_proxy_and_no_credentials_of_the_environment_are_used(

@@ -12,7 +12,7 @@ FOUR_DAYS, FOURTEEN_DAYS = 345_600, 1_209_600
 AGEING = {"SegmentsTable", "MessagesTable", "StatsTable", "ControlTable"}
 KEYS = {
     "ClientsTable": ["id"],
-    "SuppressionsTable": ["shard", "phone"],
+    "SuppressionsTable": ["part", "phone"],
     "AudienceTable": ["part", "client_id"],
     "MailingsTable": ["id"],
     "SegmentsTable": ["mailing_id", "segment"],

@@ -6,7 +6,7 @@ import pytest
 from chalicelib.domain.breaker import Cause, opened
 from chalicelib.domain.mailing import MailingStatus
 from chalicelib.domain.message import Message, Reason, Status
-from chalicelib.domain.suppression import SHARDS, Suppression, shard_of
+from chalicelib.domain.suppression import PARTS, Suppression, part_of
 from chalicelib.errors import NotFoundError, StaleError, TransientError
 from chalicelib.services.optimistic import TRIES
 from tests.builders import NOW, client, mailing, message, ulid
@@ -196,4 +196,4 @@ def test_who_is_never_fast_enough_is_told_so() -> None:
 
 
 def test_suppressions_are_spread() -> None:
-    assert {shard_of(f"7916{n:07d}") for n in range(1000)} == {f"{n:02d}" for n in range(SHARDS)}
+    assert {part_of(f"7916{n:07d}") for n in range(1000)} == {f"{n:02d}" for n in range(PARTS)}
