@@ -7,13 +7,16 @@ them behind, and with them no phone.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from chalicelib.adapters.codec import ItemCodec
-from chalicelib.adapters.dynamodb import DynamoDB, Item, translated
+from chalicelib.adapters.dynamodb import MAX_TRANSACTION_ITEMS, DynamoDB, Item, translated
+from chalicelib.adapters.import_repository import counting
 from chalicelib.adapters.tables import AudienceItem, ClientItem
 from chalicelib.domain.audience import Member, parts_of
-from chalicelib.domain.client import Client
+from chalicelib.domain.bulk_import import Import, Tally
+from chalicelib.domain.client import Client, ClientChange
 from chalicelib.errors import ConflictError, StaleError
 from chalicelib.ports import Page
 
@@ -35,9 +38,7 @@ class DynamoClientRepository:
 
     def create(self, client: Client) -> None:
         """Store a client, its phone lock and its memberships."""
-        lock = {"Put": {"TableName": self._clients, "Item": _lock(client), **_NEW}}
-        row = {"Put": {"TableName": self._clients, "Item": _CLIENTS.encode(client), **_NEW}}
-        self._write(lock, row, self._joined(client))
+        self._write(self._creation(client), new_lock=True)
 
     def get(self, client_id: str) -> Client | None:
         """Read a client, consistently."""
@@ -52,27 +53,61 @@ class DynamoClientRepository:
 
     def find_by_phone(self, phone: str) -> Client | None:
         """Read the client with this phone, consistently, by way of its lock."""
-        locks = self._dynamodb.get_many(self._clients, [{"id": {"S": _lock_id(phone)}}])
-        client = self.get(locks[0]["client_id"]["S"]) if locks else None
-        return client if client and client.phone == phone else None
+        return self.find_by_phones([phone]).get(phone)
+
+    def find_by_phones(self, phones: Collection[str]) -> Mapping[str, Client]:
+        """Read the clients with these phones, consistently, by way of their locks: 100 a call, and as many again."""
+        wanted = set(phones)
+        locks = self._dynamodb.get_many(self._clients, [{"id": {"S": _lock_id(phone)}} for phone in wanted])
+        clients = self.get_many([lock["client_id"]["S"] for lock in locks])
+        return {client.phone: client for client in clients.values() if client.phone in wanted}
 
     def replace(self, before: Client, after: Client) -> None:
         """Change a client, and its lock and memberships as far as the change concerns them."""
-        row = {"Put": {"TableName": self._clients, "Item": _CLIENTS.encode(after), **_unchanged(before)}}
-        others: list[Item] = []
-        if (before.operator_code, before.tag) != (after.operator_code, after.tag):
-            others += self._left(before, set(parts_of(before)) - set(parts_of(after)))
-            others += self._joined(after)
+        items = self._replacement(before, after)
         if before.phone == after.phone:
-            self._write(None, row, others)
+            self._write(items)
         else:
-            others.append(self._unlock(before))
-            self._write({"Put": {"TableName": self._clients, "Item": _lock(after), **_NEW}}, row, others)
+            self._write([self._new_lock(after), *items, self._unlock(before)], new_lock=True)
+
+    def change_many(self, changes: Sequence[ClientChange], under: Import, shard: int) -> Sequence[ClientChange]:
+        """Store changes, as many a transaction as it takes, each with its share of the import's counters."""
+        stale: list[ClientChange] = []
+        pending: list[tuple[ClientChange, list[Item]]] = []
+        room = MAX_TRANSACTION_ITEMS - 1  # one is the counter
+        for change in changes:
+            items = self._replacement(change.before, change.after) if change.before else self._creation(change.after)
+            if sum(len(others) for _, others in pending) + len(items) > room:
+                stale += self._change_together(pending, under, shard)
+                pending = []
+            pending.append((change, items))
+        return [*stale, *self._change_together(pending, under, shard)]
+
+    def _change_together(
+        self, pending: Sequence[tuple[ClientChange, list[Item]]], under: Import, shard: int
+    ) -> Sequence[ClientChange]:
+        """Store changes in one transaction, without those that it is refused for; returns these."""
+        stale: list[ClientChange] = []
+        while pending:
+            changes = [change for change, _ in pending]
+            tally = Tally(sum(change.before is None for change in changes), sum(change.rows for change in changes))
+            items = [item for _, of_one in pending for item in of_one]
+            reasons = self._dynamodb.write([*items, counting(under, shard, tally)])
+            if reasons is None:
+                break
+            each = iter(reasons)
+            refused = [
+                any(reason.get("Code") == "ConditionalCheckFailed" for reason in list(islice(each, len(of_one))))
+                for _, of_one in pending
+            ]
+            stale += [change for change, is_refused in zip(changes, refused, strict=True) if is_refused]
+            pending = [one for one, is_refused in zip(pending, refused, strict=True) if not is_refused]
+        return stale
 
     def delete(self, client: Client) -> None:
         """Remove a client, its phone lock and its memberships."""
         row = {"Delete": {"TableName": self._clients, "Key": {"id": {"S": client.id}}, **_unchanged(client)}}
-        self._write(None, row, [self._unlock(client), *self._left(client, parts_of(client))])
+        self._write([row, self._unlock(client), *self._left(client, parts_of(client))])
 
     def members(self, part: str, after: str | None, limit: int) -> Page[Member]:
         """Read members of a part in order of client id, consistently."""
@@ -90,14 +125,29 @@ class DynamoClientRepository:
         last = answer.get("LastEvaluatedKey")
         return Page([_MEMBERS.decode(item) for item in answer["Items"]], last["client_id"]["S"] if last else None)
 
-    def _write(self, new_lock: Item | None, row: Item, others: Sequence[Item] | Iterator[Item]) -> None:
-        items = [*([new_lock] if new_lock else []), row, *others]
+    def _creation(self, client: Client) -> list[Item]:
+        row = {"Put": {"TableName": self._clients, "Item": _CLIENTS.encode(client), **_NEW}}
+        return [self._new_lock(client), row, *self._joined(client)]
+
+    def _replacement(self, before: Client, after: Client) -> list[Item]:
+        """List what changes apart from the lock."""
+        items = [{"Put": {"TableName": self._clients, "Item": _CLIENTS.encode(after), **_unchanged(before)}}]
+        if (before.operator_code, before.tag) != (after.operator_code, after.tag):
+            items += self._left(before, set(parts_of(before)) - set(parts_of(after)))
+            items += self._joined(after)
+        return items
+
+    def _write(self, items: Sequence[Item], *, new_lock: bool = False) -> None:
+        """Write in one transaction; the first item is the lock of a new phone, if there is one."""
         reasons = self._dynamodb.write(items)
         if reasons is None:
             return
         if new_lock and reasons[0].get("Code") == "ConditionalCheckFailed":
             raise ConflictError(PHONE_TAKEN)
         raise StaleError(STALE)
+
+    def _new_lock(self, client: Client) -> Item:
+        return {"Put": {"TableName": self._clients, "Item": _lock(client), **_NEW}}
 
     def _unlock(self, client: Client) -> Item:
         return {

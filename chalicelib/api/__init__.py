@@ -6,12 +6,13 @@ from chalicelib.api.clients import clients
 from chalicelib.api.controls import controls
 from chalicelib.api.dead_letters import dead_letters
 from chalicelib.api.health import health
+from chalicelib.api.imports import imports
 from chalicelib.api.mailings import mailings
 from chalicelib.api.messages import messages
 from chalicelib.api.middleware import Middleware
 from chalicelib.api.stats import stats
 
-RESOURCES = (health, clients, mailings, controls, messages, stats, dead_letters)
+RESOURCES = (health, clients, imports, mailings, controls, messages, stats, dead_letters)
 
 
 def register(app: Chalice) -> None:

@@ -16,3 +16,16 @@ class Client:
     created_at: datetime
     updated_at: datetime
     version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ClientChange:
+    """What is to become of a client, or (`before` is None) that there is to be one.
+
+    Attributes:
+        rows: how many rows of an import changed it, beside the one that created it.
+    """
+
+    before: Client | None
+    after: Client
+    rows: int = 1
