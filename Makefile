@@ -36,6 +36,10 @@ logs: $(INSTALLED) ## What happened to one id, over all functions: MAILING=, MES
 	@$(RUN) infra/local/journal.py $(if $(MAILING),--mailing '$(MAILING)') $(if $(MESSAGE),--message '$(MESSAGE)') \
 		$(if $(CLIENT),--client '$(CLIENT)') $(if $(SINCE),--since '$(SINCE)') $(if $(STAGE),--stack-name '$(STAGE)')
 
+.PHONY: import
+import: $(INSTALLED) ## Imports clients from a CSV file, with a progress bar: FILE=clients.csv
+	@$(RUN) infra/local/import_file.py '$(or $(FILE),clients.csv)'
+
 .PHONY: repair
 repair: $(INSTALLED) ## Recounts a mailing's messages and sets its counters right: MAILING=; also DRY_RUN=1, STAGE=stack on AWS
 	@$(RUN) infra/local/repair.py $(if $(MAILING),--mailing '$(MAILING)') $(if $(DRY_RUN),--dry-run) \

@@ -95,6 +95,8 @@ def read_header(beginning: bytes, wanted: Columns) -> Header:
     known = {*wanted.required, *wanted.optional}
     headers = [_header(beginning, delimiter) for delimiter in _DELIMITERS]
     header = max(headers, key=lambda header: len(known.intersection(header.columns)))
+    if not header.columns:
+        raise UnreadableFileError(f"the header {MALFORMED}")
     may_be = f"there may be {', '.join((*wanted.required, *wanted.optional))}"
     for number, name in enumerate(header.columns, 1):
         if name not in known:
@@ -112,9 +114,8 @@ def _header(beginning: bytes, delimiter: str) -> Header:
     row = next(read_rows([beginning], delimiter, Place()), None)
     if row is None:
         raise UnreadableFileError("the file is empty; its first line must name the columns")
-    if row.cells is None:
-        raise UnreadableFileError(f"the header {MALFORMED}")
-    return Header(delimiter, tuple(cell.strip().lower() for cell in row.cells), row.end)
+    # Quoted names are malformed between delimiters that are none.
+    return Header(delimiter, tuple(cell.strip().lower() for cell in row.cells or ()), row.end)
 
 
 class _Lines:
@@ -157,8 +158,8 @@ class _Lines:
         # Of a line that never ends no more is read than a row may have.
         before = self.place.offset - self._row.offset
         while (end := self._buffer.find(b"\n", self._at)) < 0:
-            chunk = next(self._chunks, b"") if before + len(self._buffer) - self._at <= MAX_ROW_BYTES else b""
-            if not chunk:
+            chunk = next(self._chunks, None) if before + len(self._buffer) - self._at <= MAX_ROW_BYTES else None
+            if chunk is None:
                 end = len(self._buffer) - 1
                 break
             self._buffer, self._at = self._buffer[self._at :] + chunk, 0

@@ -29,7 +29,7 @@ def client() -> Iterator[AwsClient]:
 
 @pytest.fixture
 def urls(client: AwsClient) -> QueueUrls:
-    names = ("plan", "plan_dlq", "send", "send_dlq", "express")
+    names = ("plan", "plan_dlq", "send", "send_dlq", "express", "imports", "imports_dlq")
     return QueueUrls(**{name: client.create_queue(QueueName=name)["QueueUrl"] for name in names})
 
 
