@@ -28,11 +28,15 @@ def main() -> int:
     parser.add_argument("--stack", type=Path, default=STACK_FILE, help="the file that `make up` wrote")
     arguments = parser.parse_args()
     console = Console(highlight=False)
+    if not arguments.file.is_file():
+        print(
+            f"make import: there is no file {arguments.file}; name one: make import FILE=clients.csv", file=sys.stderr
+        )
+        return 1
+    if not arguments.stack.exists():
+        print(f"make import: there is no {arguments.stack}; start the stack with: make up", file=sys.stderr)
+        return 1
     try:
-        if not arguments.file.is_file():
-            raise JobError(f"there is no file {arguments.file}; name one: make import FILE=clients.csv")
-        if not arguments.stack.exists():
-            raise JobError(f"there is no {arguments.stack}; start the stack with: make up")
         done = run(Api.of(json.loads(arguments.stack.read_text())), arguments.file, console)
     except (JobError, OSError) as error:  # those of requests are OSErrors, too
         print(f"make import: {error}", file=sys.stderr)

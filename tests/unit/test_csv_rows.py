@@ -2,6 +2,8 @@ import csv
 import io
 import tracemalloc
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -39,7 +41,7 @@ def test_whatever_pieces_the_bytes_come_in_the_rows_are_the_same(
 ) -> None:
     content = b"\xef\xbb\xbf" * bom + written(table, delimiter)
     edges = sorted({0, len(content), *(cut % (len(content) + 1) for cut in cuts)})
-    pieces = [content[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    pieces = [content[start:end] for start, end in pairwise(edges)]
     assert cells(*pieces, delimiter=delimiter) == table
 
 
@@ -54,14 +56,11 @@ def test_somebody_else_can_go_on_behind_each_row(table: list[list[str]], start: 
 
 @given(st.binary(max_size=300), st.sampled_from(",;"))
 def test_whatever_bytes_come_end_in_rows_or_in_a_clear_word(content: bytes, delimiter: str) -> None:
-    try:
-        rows = list(read_rows([content], delimiter, Place()))
-    except UnreadableFileError as error:
-        assert str(error).startswith("line ")
-    else:
-        places = [row.end.offset for row in rows]
-        assert places == sorted(places)
-        assert all(place <= len(content) for place in places)
+    places = [0]
+    with suppress(UnreadableFileError):
+        for row in read_rows([content], delimiter, Place()):
+            assert places[-1] < row.end.offset <= len(content)
+            places.append(row.end.offset)
 
 
 def test_a_row_knows_the_line_in_which_it_begins() -> None:
@@ -79,7 +78,7 @@ def test_a_malformed_row_is_told_and_the_others_go_on(broken: bytes) -> None:
     ("content", "word"),
     [
         (b"a,b\n\xff\xfe,c\n", "line 2 is not UTF-8"),
-        ("a,b\nПётр,c\n".encode("cp1251"), "line 2 is not UTF-8"),
+        ("a,b\nЮля,c\n".encode("cp1251"), "line 2 is not UTF-8"),
         (b"a,b\nc,\0d\n", "line 2 holds a NUL byte"),
         (b'a,b\nc,"d\ne,f\n', "line 2: a quote is opened that is never closed"),
         (b"a,b\n" + b"c" * (MAX_ROW_BYTES + 1), "line 2: the row is longer than 65536 bytes"),
