@@ -69,6 +69,8 @@ class FakeTicketQueue:
     def dead_letter(self, body: str, cause: str) -> None:
         self.dead.append((body, cause))
 
+    dead_letter_import = dead_letter
+
     def backlog(self, *, delayed: bool = False) -> int:
         return sum(delayed or queued.visible_at <= self._clock() for queued in self.messages)
 
