@@ -118,7 +118,9 @@ class Application:
     @cached_property
     def uploads(self) -> S3Uploads:
         """Files to import."""
-        return S3Uploads(boto3.client("s3", config=AWS), self.settings.imports_bucket)
+        # By itself boto3 signs forms in the old way, which the newer regions refuse.
+        config = AWS.merge(Config(signature_version="s3v4"))
+        return S3Uploads(boto3.client("s3", config=config), self.settings.imports_bucket)
 
     @cached_property
     def mailings(self) -> DynamoMailingRepository:

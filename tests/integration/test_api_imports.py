@@ -12,7 +12,7 @@ from tests.fakes.queues import FakeTicketQueue
 from tests.gateway import Answer, Gateway
 from tests.import_world import csv_of, phones
 
-EMPTY = {"items": [], "next": None}
+EMPTY: dict[str, object] = {"items": [], "next": None}
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_what_came_of_the_rows_is_shown(api: Gateway, uploads: FakeUploads, tick
     assert ([row["line"] for row in rest["items"]], rest["next"]) == ([9], None)
     assert "7916" not in look(api, import_id).text
     assert {one["phone"] for one in api("GET", "/clients").json["items"]} == set(phones(3))
-    assert tickets.dead == tickets.imports == []
+    assert (tickets.dead, tickets.imports) == ([], [])
 
 
 def test_an_import_that_failed_says_why(api: Gateway, uploads: FakeUploads) -> None:
