@@ -40,6 +40,10 @@ logs: $(INSTALLED) ## What happened to one id, over all functions: MAILING=, MES
 token: $(INSTALLED) ## An access token of the development issuer: SCOPE="clients:read clients:write" (default: every scope)
 	@$(RUN) infra/local/access_token.py $(if $(SCOPE),--scope '$(SCOPE)')
 
+.PHONY: import
+import: $(INSTALLED) ## Imports clients from a CSV file, with a progress bar: FILE=clients.csv
+	@$(RUN) infra/local/import_file.py '$(or $(FILE),clients.csv)'
+
 .PHONY: repair
 repair: $(INSTALLED) ## Recounts a mailing's messages and sets its counters right: MAILING=; also DRY_RUN=1, STAGE=stack on AWS
 	@$(RUN) infra/local/repair.py $(if $(MAILING),--mailing '$(MAILING)') $(if $(DRY_RUN),--dry-run) \

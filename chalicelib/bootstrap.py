@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
@@ -18,6 +19,7 @@ from chalicelib.adapters.control_repository import DynamoControlRepository
 from chalicelib.adapters.counter_repository import DynamoCounterRepository
 from chalicelib.adapters.dead_letter_queues import SqsDeadLetters
 from chalicelib.adapters.dynamodb import DynamoDB
+from chalicelib.adapters.import_repository import DynamoImportRepository
 from chalicelib.adapters.mailing_repository import DynamoMailingRepository
 from chalicelib.adapters.message_lists import DynamoMessageLists
 from chalicelib.adapters.message_repository import DUE_SHARDS, DynamoMessageRepository
@@ -27,9 +29,11 @@ from chalicelib.adapters.scheduler import EventBridgeScheduler, ScheduleTarget
 from chalicelib.adapters.secrets import Secrets, Token
 from chalicelib.adapters.segment_repository import DynamoSegmentRepository
 from chalicelib.adapters.suppression_repository import DynamoSuppressionRepository
+from chalicelib.adapters.uploads import S3Uploads
 from chalicelib.config import Settings
 from chalicelib.domain.backoff import Backoff
 from chalicelib.domain.breaker import BreakerPolicy
+from chalicelib.domain.bulk_import import ImportKind
 from chalicelib.domain.dead_letter import DeadQueue
 from chalicelib.domain.delivery import Policy
 from chalicelib.ports import Clock
@@ -43,8 +47,10 @@ from chalicelib.services.dispatch_due import DispatchDue
 from chalicelib.services.explain_message import ExplainMessage
 from chalicelib.services.finish_mailing import FinishMailing
 from chalicelib.services.follow_client import FollowClient
+from chalicelib.services.import_clients import SHARES, ImportClients
 from chalicelib.services.list_dead_letters import ListDeadLetters
 from chalicelib.services.manage_clients import ManageClients
+from chalicelib.services.manage_imports import ManageImports
 from chalicelib.services.manage_mailings import ManageMailings
 from chalicelib.services.order_sweep import OrderSweep
 from chalicelib.services.plan_mailing import PlanMailing
@@ -56,6 +62,8 @@ from chalicelib.services.read_messages import ReadMessages
 from chalicelib.services.read_statistics import ReadStatistics
 from chalicelib.services.redrive_dead_letters import RedriveDeadLetters
 from chalicelib.services.repair_counters import RepairCounters
+from chalicelib.services.resume_imports import ResumeImports
+from chalicelib.services.run_import import RowReader, RunImport
 from chalicelib.services.send_messages import SendMessages
 from chalicelib.services.send_test import SendTest
 from chalicelib.services.shared_breaker import SharedBreaker
@@ -132,6 +140,18 @@ class Application:
         return DynamoSuppressionRepository(self.dynamodb, self.clients)
 
     @cached_property
+    def imports(self) -> DynamoImportRepository:
+        """Imports."""
+        return DynamoImportRepository(self.dynamodb)
+
+    @cached_property
+    def uploads(self) -> S3Uploads:
+        """Files to import."""
+        # By itself boto3 signs forms in the old way, which the newer regions refuse.
+        config = AWS.merge(Config(signature_version="s3v4"))
+        return S3Uploads(boto3.client("s3", config=config), self.settings.imports_bucket)
+
+    @cached_property
     def mailings(self) -> DynamoMailingRepository:
         """Mailings."""
         return DynamoMailingRepository()
@@ -180,6 +200,8 @@ class Application:
             send=names.send_queue_url,
             send_dlq=names.send_dlq_url,
             express=names.express_queue_url,
+            imports=names.import_queue_url,
+            imports_dlq=names.import_dlq_url,
         )
         return SqsTicketQueue(boto3.client("sqs", config=AWS), urls)
 
@@ -192,11 +214,13 @@ class Application:
             DeadQueue.SEND: names.send_dlq_url,
             DeadQueue.EXPRESS: names.express_dlq_url,
             DeadQueue.SCHEDULE: names.scheduler_dlq_url,
+            DeadQueue.IMPORT: names.import_dlq_url,
         }
         sources = {
             DeadQueue.PLAN: names.plan_queue_url,
             DeadQueue.SEND: names.send_queue_url,
             DeadQueue.EXPRESS: names.express_queue_url,
+            DeadQueue.IMPORT: names.import_queue_url,
         }
         return SqsDeadLetters(boto3.client("sqs", config=AWS), urls, sources)
 
@@ -227,6 +251,26 @@ class Application:
     def manage_clients(self) -> ManageClients:
         """Clients as the API knows them."""
         return ManageClients(self.clients, self.audience, self.follow_client, clock=self.clock, new_id=new_id)
+
+    @cached_property
+    def manage_imports(self) -> ManageImports:
+        """Imports as the API knows them."""
+        return ManageImports(self.imports, self.uploads, self.clock, new_id)
+
+    @cached_property
+    def import_clients(self) -> ImportClients:
+        """Stores rows of an import of clients."""
+        return ImportClients(self.clients, self.clock, new_id, ThreadPoolExecutor(SHARES, thread_name_prefix="import"))
+
+    def run_import(self, readers: Mapping[ImportKind, RowReader]) -> RunImport:
+        """Work off imports, whose rows are read by the API's rules."""
+        stores = {ImportKind.CLIENTS: self.import_clients}
+        return RunImport(self.imports, self.uploads, self.tickets, self.clock, readers, stores)
+
+    @cached_property
+    def resume_imports(self) -> ResumeImports:
+        """Brings back imports that nobody is at."""
+        return ResumeImports(self.imports, self.tickets, self.clock)
 
     @cached_property
     def follow_client(self) -> FollowClient:
@@ -431,6 +475,7 @@ class Application:
         """Brings back what was lost."""
         return DispatchDue(
             self.start_due,
+            self.resume_imports,
             self.finish_mailing,
             self.mailings,
             self.cached_mailings,

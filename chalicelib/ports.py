@@ -9,7 +9,8 @@ from typing import Generic, Protocol, TypeVar
 from chalicelib.domain.answer import Answer
 from chalicelib.domain.audience import Member
 from chalicelib.domain.breaker import Breaker
-from chalicelib.domain.client import Client
+from chalicelib.domain.bulk_import import Import, Refusal, Tally
+from chalicelib.domain.client import Client, ClientChange
 from chalicelib.domain.dead_letter import DeadLetter, DeadQueue
 from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.message import Message, Outcome, Status
@@ -49,6 +50,19 @@ class ClientRepository(Protocol):
 
     def find_by_phone(self, phone: str) -> Client | None:
         """Read the client with this phone, consistently."""
+        ...
+
+    def find_by_phones(self, phones: Collection[str]) -> Mapping[str, Client]:
+        """Read the clients with these phones, consistently; phones that nobody has are missing from the answer."""
+        ...
+
+    def change_many(self, changes: Sequence[ClientChange], under: Import, shard: int) -> Sequence[ClientChange]:
+        """Create and change clients, none of whom gets another phone, and count them under an import.
+
+        A client and its count change together or not at all. Returns the changes that were not made: the client has
+        changed since it was read, or the phone of a new one is taken. `shard` (0 to 7) is of the counters: who works
+        at the same time takes another.
+        """
         ...
 
     def replace(self, before: Client, after: Client) -> Client:
@@ -280,6 +294,69 @@ class ControlRepository(Protocol):
         ...
 
 
+class ImportRepository(Protocol):
+    """Imports, their counters and the rows that were refused."""
+
+    def create(self, new: Import) -> None:
+        """Store an import."""
+        ...
+
+    def get(self, import_id: str) -> Import | None:
+        """Read an import, consistently."""
+        ...
+
+    def replace(self, before: Import, after: Import, refusals: Sequence[Refusal] = ()) -> None:
+        """Store how far an import is, and which rows were refused on the way (at most 500).
+
+        Raises `StaleError` if somebody else has stored more since `before` was read.
+        """
+        ...
+
+    def tally(self, import_id: str) -> Tally:
+        """Add up what was counted under an import, consistently."""
+        ...
+
+    def refusals(self, import_id: str, after: str | None, limit: int) -> Page[Refusal]:
+        """List refused rows in order of their lines; `next` is the `after` to go on with."""
+        ...
+
+    def due(self, before: datetime, limit: int) -> Sequence[str]:
+        """List imports at which somebody must look."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UploadForm:
+    """How to upload a file: POST these fields as `multipart/form-data`, and the file after them as `file`."""
+
+    url: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """A file that is there; `etag` tells it from another in its place."""
+
+    size_bytes: int
+    etag: str
+
+
+class Uploads(Protocol):
+    """Files that users upload, one for each import. What can fail raises `TransientError`."""
+
+    def form(self, import_id: str, max_bytes: int, lifetime: timedelta) -> UploadForm:
+        """Allow whoever has this form to upload the file, for a time."""
+        ...
+
+    def find(self, import_id: str) -> Uploaded | None:
+        """Look whether the file is there."""
+        ...
+
+    def read(self, import_id: str, etag: str, start: int, length: int) -> bytes:
+        """Read so many bytes, or those that are left. Raises `UnreadableFileError` if the file is not that one."""
+        ...
+
+
 class TicketQueue(Protocol):
     """A queue of tickets: hints to look at rows."""
 
@@ -289,6 +366,10 @@ class TicketQueue(Protocol):
 
     def send_segments(self, mailing_id: str, segments: Sequence[str], delay: timedelta = timedelta()) -> None:
         """Queue a plan ticket for each segment, after a delay of at most 15 min."""
+        ...
+
+    def send_import(self, import_id: str) -> None:
+        """Queue a ticket for an import."""
         ...
 
     def backlog(self, *, delayed: bool = False) -> int:

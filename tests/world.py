@@ -33,6 +33,7 @@ from chalicelib.services.preview_mailing import PreviewMailing, Price
 from chalicelib.services.provider_gate import ProviderGate
 from chalicelib.services.provider_limits import InFlight, Pace
 from chalicelib.services.repair_counters import RepairCounters
+from chalicelib.services.resume_imports import ResumeImports
 from chalicelib.services.send_messages import SendMessages
 from chalicelib.services.send_test import SendTest
 from chalicelib.services.shared_breaker import SharedBreaker
@@ -44,6 +45,7 @@ from tests.fakes.clients import FakeClientRepository
 from tests.fakes.clock import FakeClock
 from tests.fakes.control import FakeControlRepository
 from tests.fakes.executors import InlineExecutor
+from tests.fakes.imports import FakeImportRepository
 from tests.fakes.mailings import FakeMailingRepository
 from tests.fakes.message_lists import FakeMessageLists
 from tests.fakes.messages import DUE_SHARDS, FakeMessageRepository, recount, without_errors
@@ -111,6 +113,7 @@ class World:
         self.segments = FakeSegmentRepository(self.mailings)
         self.suppressions = FakeSuppressionRepository(self.clients)
         self.messages.mailings = self.mailings
+        self.imports = FakeImportRepository(self.clients.tallies)
         self.tickets = FakeTicketQueue(self.clock)
         self.lists = FakeMessageLists(stored=lambda: list(self.messages.stored.values()))
         self.metrics: list[tuple[str, int]] = []
@@ -274,6 +277,7 @@ class World:
     def dispatcher(self) -> DispatchDue:
         return DispatchDue(
             StartDue(self._mailings, self.scheduler, self.clock),
+            ResumeImports(self.imports, self._tickets, self.clock),
             self.finish(),
             self._mailings,
             self.cached(),

@@ -8,16 +8,19 @@ Whether its phone is suppressed, a client knows by itself: nobody has to look th
 by which a client gets a phone checks that it is so, and one that suppresses a phone, or lifts that, changes the client.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from chalicelib.adapters.codec import ItemCodec
-from chalicelib.adapters.dynamodb import DynamoDB, Item, translated
+from chalicelib.adapters.dynamodb import MAX_TRANSACTION_ITEMS, DynamoDB, Item, translated
+from chalicelib.adapters.import_repository import counting
 from chalicelib.adapters.tables import AudienceItem, ClientItem, SuppressionItem
 from chalicelib.domain.audience import Member, parts_of
-from chalicelib.domain.client import Client
+from chalicelib.domain.bulk_import import Import, Tally
+from chalicelib.domain.client import Client, ClientChange
 from chalicelib.domain.suppression import part_of
 from chalicelib.errors import ConflictError, StaleError
 from chalicelib.ports import Page
@@ -45,12 +48,7 @@ class DynamoClientRepository:
 
     def create(self, client: Client) -> Client:
         """Store a client, its phone lock and its memberships."""
-
-        def items(stored: Client) -> list[Item]:
-            row = {"Put": {"TableName": self._clients, "Item": _CLIENTS.encode(stored), **_NEW}}
-            return [row, *self._joined(stored)]
-
-        return self._with_phone(client, items)
+        return self._with_phone(client, self._creation)
 
     def get(self, client_id: str) -> Client | None:
         """Read a client, consistently."""
@@ -65,16 +63,61 @@ class DynamoClientRepository:
 
     def find_by_phone(self, phone: str) -> Client | None:
         """Read the client with this phone, consistently, by way of its lock."""
-        locks = self._dynamodb.get_many(self._clients, [{"id": {"S": _lock_id(phone)}}])
-        client = self.get(locks[0]["client_id"]["S"]) if locks else None
-        return client if client and client.phone == phone else None
+        return self.find_by_phones([phone]).get(phone)
+
+    def find_by_phones(self, phones: Collection[str]) -> Mapping[str, Client]:
+        """Read the clients with these phones, consistently, by way of their locks: 100 a call, and as many again."""
+        wanted = set(phones)
+        locks = self._dynamodb.get_many(self._clients, [{"id": {"S": _lock_id(phone)}} for phone in wanted])
+        clients = self.get_many([lock["client_id"]["S"] for lock in locks])
+        return {client.phone: client for client in clients.values() if client.phone in wanted}
 
     def replace(self, before: Client, after: Client) -> Client:
         """Change a client, and its lock and memberships as far as the change concerns them."""
         if before.phone != after.phone:
-            return self._with_phone(after, lambda stored: [*self.changes(before, stored), self._unlock(before)])
+            return self._with_phone(
+                after, lambda stored: [*self._phone_of(stored), *self.changes(before, stored), self._unlock(before)]
+            )
         self._write(self.changes(before, after))
         return after
+
+    def change_many(self, changes: Sequence[ClientChange], under: Import, shard: int) -> Sequence[ClientChange]:
+        """Store changes, as many a transaction as it takes, each with its share of the import's counters."""
+        suppressed = self._suppressed({change.after.phone for change in changes if change.before is None})
+        stale: list[ClientChange] = []
+        pending: list[tuple[ClientChange, list[Item]]] = []
+        room = MAX_TRANSACTION_ITEMS - 1  # one is the counter
+        for change in changes:
+            if change.before:
+                items = self.changes(change.before, change.after)
+            else:
+                items = self._creation(replace(change.after, suppressed=change.after.phone in suppressed))
+            if sum(len(others) for _, others in pending) + len(items) > room:
+                stale += self._change_together(pending, under, shard)
+                pending = []
+            pending.append((change, items))
+        return [*stale, *self._change_together(pending, under, shard)]
+
+    def _change_together(
+        self, pending: Sequence[tuple[ClientChange, list[Item]]], under: Import, shard: int
+    ) -> Sequence[ClientChange]:
+        """Store changes in one transaction, without those that it is refused for; returns these."""
+        stale: list[ClientChange] = []
+        while pending:
+            changes = [change for change, _ in pending]
+            tally = Tally(sum(change.before is None for change in changes), sum(change.rows for change in changes))
+            items = [item for _, of_one in pending for item in of_one]
+            reasons = self._dynamodb.write([*items, counting(under, shard, tally)])
+            if reasons is None:
+                break
+            each = iter(reasons)
+            refused = [
+                any(reason.get("Code") == _FAILED for reason in list(islice(each, len(of_one))))
+                for _, of_one in pending
+            ]
+            stale += [change for change, is_refused in zip(changes, refused, strict=True) if is_refused]
+            pending = [one for one, is_refused in zip(pending, refused, strict=True) if not is_refused]
+        return stale
 
     def delete(self, client: Client) -> None:
         """Remove a client, its phone lock and its memberships."""
@@ -131,12 +174,14 @@ class DynamoClientRepository:
                 return counted
             last = answer["LastEvaluatedKey"]["client_id"]["S"]
 
-    def _with_phone(self, client: Client, items: Callable[[Client], Iterable[Item]]) -> Client:
-        """Write a client who gets a phone; returns it suppressed if the phone is, in the moment of the write."""
-        lock = {"Put": {"TableName": self._clients, "Item": _lock(client), **_NEW}}
+    def _with_phone(self, client: Client, items: Callable[[Client], list[Item]]) -> Client:
+        """Write a client who gets a phone; returns it suppressed if the phone is, in the moment of the write.
+
+        `items` begin with those of `_phone_of`.
+        """
         for suppressed in _GUESSES:
             stored = replace(client, suppressed=suppressed)
-            reasons = self._dynamodb.write([lock, self._check(stored), *items(stored)])
+            reasons = self._dynamodb.write(items(stored))
             if reasons is None:
                 return stored
             phone_taken, _, *others = (reason.get("Code") == _FAILED for reason in reasons)
@@ -146,10 +191,23 @@ class DynamoClientRepository:
                 break
         raise StaleError(STALE)
 
-    def _check(self, client: Client) -> Item:
+    def _creation(self, client: Client) -> list[Item]:
+        row = {"Put": {"TableName": self._clients, "Item": _CLIENTS.encode(client), **_NEW}}
+        return [*self._phone_of(client), row, *self._joined(client)]
+
+    def _phone_of(self, client: Client) -> list[Item]:
+        """List what a transaction does for a new phone: locks it, and checks that it is suppressed, or is not."""
         condition = f"attribute_{'' if client.suppressed else 'not_'}exists(phone)"
         key = suppression_key(client.phone)
-        return {"ConditionCheck": {"TableName": self._suppressions, "Key": key, "ConditionExpression": condition}}
+        return [
+            {"Put": {"TableName": self._clients, "Item": _lock(client), **_NEW}},
+            {"ConditionCheck": {"TableName": self._suppressions, "Key": key, "ConditionExpression": condition}},
+        ]
+
+    def _suppressed(self, phones: Collection[str]) -> set[str]:
+        """Tell which of these phones are suppressed."""
+        items = self._dynamodb.get_many(self._suppressions, [suppression_key(phone) for phone in phones])
+        return {item["phone"]["S"] for item in items}
 
     def _write(self, items: list[Item]) -> None:
         if self._dynamodb.write(items) is not None:

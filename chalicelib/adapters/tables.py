@@ -14,6 +14,7 @@ and 3,000 reads a second):
   or once for 50 requests, whichever is more. Idempotency keys are random, two writes each.
 - stats `mailing_id`: 64 counters and as many minute counters a mailing; 52 transactions a second over them. One more
   counter for repairs.
+- imports `id`: a write a batch and one a transaction of clients, the latter over 8 counters.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -318,6 +319,55 @@ class ControlItem(Model):
     expires_at = ExpiryAttribute(null=True)
 
 
+class ImportsByDue(GlobalSecondaryIndex["ImportItem"]):
+    """Imports that have not ended, by the moment after which somebody must look again."""
+
+    class Meta:
+        index_name = "by_due"
+        projection = KeysOnlyProjection()
+
+    due_shard = UnicodeAttribute(hash_key=True)
+    due_at = TimestampAttribute(range_key=True)
+
+
+class ImportItem(Model):
+    """An import (`import`), a share of its counters (`counts#3`), or refused rows up to a line (`refused#0000000512`).
+
+    `refusals` is JSON: `[[line, field, reason], …]`.
+    """
+
+    class Meta:
+        table_name = "imports"
+
+    id = UnicodeAttribute(hash_key=True)
+    part = UnicodeAttribute(range_key=True)
+    kind = UnicodeAttribute(null=True)
+    status = UnicodeAttribute(null=True)
+    created_at = TimestampAttribute(null=True)
+    started_at = TimestampAttribute(null=True)
+    finished_at = TimestampAttribute(null=True)
+    etag = UnicodeAttribute(null=True)
+    size_bytes = NumberAttribute(null=True)
+    offset = NumberAttribute(null=True)
+    line = NumberAttribute(null=True)
+    delimiter = UnicodeAttribute(null=True)
+    columns: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, null=True)
+    rows = NumberAttribute(null=True)
+    refused = NumberAttribute(null=True)
+    listed = NumberAttribute(null=True)
+    tries = NumberAttribute(null=True)
+    failure = UnicodeAttribute(null=True)
+    due_shard = UnicodeAttribute(null=True)
+    due_at = TimestampAttribute(null=True)
+    version = NumberAttribute(null=True)
+    created = NumberAttribute(null=True)
+    changed = NumberAttribute(null=True)
+    refusals = UnicodeAttribute(null=True)
+    expires_at = ExpiryAttribute(null=True)
+
+    by_due = ImportsByDue()
+
+
 TABLES: tuple[type[Model], ...] = (
     ClientItem,
     SuppressionItem,
@@ -327,6 +377,7 @@ TABLES: tuple[type[Model], ...] = (
     MessageItem,
     CounterItem,
     ControlItem,
+    ImportItem,
 )
 
 

@@ -8,13 +8,14 @@ from chalicelib.api.dead_letters import dead_letters
 from chalicelib.api.docs_pages import docs_pages
 from chalicelib.api.documentation import documented
 from chalicelib.api.health import health
+from chalicelib.api.imports import imports
 from chalicelib.api.mailings import mailings
 from chalicelib.api.messages import messages
 from chalicelib.api.middleware import Middleware
 from chalicelib.api.stats import stats
 from chalicelib.api.suppressions import suppressions
 
-_DOCUMENTED = (health, clients, suppressions, mailings, controls, messages, stats, dead_letters)
+_DOCUMENTED = (health, clients, imports, suppressions, mailings, controls, messages, stats, dead_letters)
 RESOURCES = (*_DOCUMENTED, documented(_DOCUMENTED))
 OPERATIONS = tuple(operation for resource in RESOURCES for operation in resource.operations)
 

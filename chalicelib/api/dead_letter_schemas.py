@@ -9,7 +9,7 @@ from chalicelib.services.redrive_dead_letters import Redriven
 
 MAX_IDS = 500
 
-QueueName = TypeAliasType("QueueName", Literal["plan", "send", "express", "schedule"])
+QueueName = TypeAliasType("QueueName", Literal["plan", "send", "express", "schedule", "import"])
 LetterId = Annotated[str, Field(min_length=1, max_length=100)]
 
 

@@ -47,7 +47,7 @@ def read_body(request: Request, model: type[Model]) -> Model:
         raise HttpError(HTTPStatus.BAD_REQUEST, f"the body is nested deeper than {MAX_DEPTH} levels")
     if not isinstance(parsed, dict):
         raise ValidationError(FieldError("body", "must be a JSON object"))
-    return _validated(model, parsed)
+    return validated(model, parsed)
 
 
 def read_optional_body(request: Request, model: type[Model]) -> Model:
@@ -87,7 +87,7 @@ def read_query(request: Request, model: type[Model]) -> Model:
     repeated = [name for name in parameters if len(parameters.getlist(name)) > 1]
     if repeated:
         raise ValidationError(*(FieldError(name[:_FIELD_SHOWN], "stands there twice") for name in repeated))
-    return _validated(model, dict(parameters))
+    return validated(model, dict(parameters))
 
 
 def could_be_id(text: str) -> bool:
@@ -96,7 +96,7 @@ def could_be_id(text: str) -> bool:
 
 
 def read_id(text: str, what: str) -> str:
-    """Read the id of a client or a mailing out of the path.
+    """Read the id of a client, a mailing or an import out of the path.
 
     Raises:
         NotFoundError: nothing has such an id.
@@ -144,6 +144,7 @@ _ULID_SCHEMA = {"type": "string", "pattern": f"^{ULID.pattern}$", "examples": [E
 PATH_PARAMETERS: Mapping[str, PathParameter] = {
     "client_id": PathParameter(partial(read_id, what="client"), _ULID_SCHEMA),
     "mailing_id": PathParameter(partial(read_id, what="mailing"), _ULID_SCHEMA),
+    "import_id": PathParameter(partial(read_id, what="import"), _ULID_SCHEMA),
     "message_id": PathParameter(
         read_message_id, {"type": "integer", "format": "int64", "minimum": 1, "maximum": _MESSAGE_IDS - 1}
     ),
@@ -160,7 +161,12 @@ def known_ids(path_parameters: Mapping[str, str]) -> Mapping[str, str]:
     }
 
 
-def _validated(model: type[Model], given: Mapping[str, Any]) -> Model:
+def validated(model: type[Model], given: Mapping[str, Any]) -> Model:
+    """Make a shape of what is given.
+
+    Raises:
+        ValidationError: fields are unknown, missing or wrong.
+    """
     try:
         return model.model_validate(given)
     except PydanticValidationError as error:

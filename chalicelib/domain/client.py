@@ -21,3 +21,16 @@ class Client:
     updated_at: datetime
     version: int = 1
     suppressed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClientChange:
+    """What is to become of a client, or (`before` is None) that there is to be one.
+
+    Attributes:
+        rows: how many rows of an import changed it, beside the one that created it.
+    """
+
+    before: Client | None
+    after: Client
+    rows: int = 1

@@ -14,7 +14,7 @@ from py_compile import PycInvalidationMode
 
 from local_error import LocalError
 
-SERVICES = frozenset({"dynamodb", "lambda", "scheduler", "secretsmanager", "sqs"})
+SERVICES = frozenset({"dynamodb", "lambda", "s3", "scheduler", "secretsmanager", "sqs"})
 """AWS services that the functions call, by their names in boto3; a packaging test holds the code to it."""
 
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # zips of the same content are the same

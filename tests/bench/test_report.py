@@ -13,6 +13,7 @@ from tests.bench.cold_start import ColdStart
 from tests.bench.consumed import Consumption
 from tests.bench.delivery import Delivery
 from tests.bench.figures import Distribution
+from tests.bench.importing import Importing
 from tests.bench.machine import Machine, this_machine
 from tests.bench.recovery import Recovery
 from tests.bench.report import Results, table
@@ -124,6 +125,14 @@ def test_what_was_repeated_after_an_outage_is_named() -> None:
     one = results()
     one.recoveries.append(replace(RECOVERY, duplicates=1))
     assert len(one.wrongs) == 1
+
+
+def test_an_import_is_shown_and_rows_that_it_lost_are_named() -> None:
+    whole = Importing(rows=2000, created=1998, unchanged=0, refused=2, seconds=4, peak_mb=79.6)
+    good = replace(results(), imports=[whole])
+    assert ["2000", "1998", "0", "2", "4", "500", "80"] in [line.split() for line in good.text().splitlines()]
+    assert good.wrongs == []
+    assert replace(good, imports=[replace(whole, created=1997)]).wrongs
 
 
 def test_this_machine_says_what_it_is() -> None:

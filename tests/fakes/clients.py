@@ -1,8 +1,10 @@
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from chalicelib.domain.audience import Member, parts_of
-from chalicelib.domain.client import Client
+from chalicelib.domain.bulk_import import Import, Tally
+from chalicelib.domain.client import Client, ClientChange
 from chalicelib.domain.suppression import Suppression
 from chalicelib.errors import ConflictError, StaleError
 from chalicelib.ports import Page
@@ -11,11 +13,15 @@ Suppressed = dict[str, Suppression]
 
 
 class FakeClientRepository:
-    """Clients and audience in memory (ports: `ClientRepository`, `AudienceRepository`)."""
+    """Clients and audience in memory (ports: `ClientRepository`, `AudienceRepository`).
+
+    `tallies` is what was counted under imports.
+    """
 
     def __init__(self, *clients: Client) -> None:
         self.stored: dict[str, Client] = {}
         self.suppressed = Suppressed()
+        self.tallies: defaultdict[str, Tally] = defaultdict(Tally)
         for client in clients:
             self.create(client)
 
@@ -33,6 +39,26 @@ class FakeClientRepository:
 
     def find_by_phone(self, phone: str) -> Client | None:
         return next((client for client in self.stored.values() if client.phone == phone), None)
+
+    def find_by_phones(self, phones: Collection[str]) -> Mapping[str, Client]:
+        return {client.phone: client for client in self.stored.values() if client.phone in phones}
+
+    def change_many(self, changes: Sequence[ClientChange], under: Import, shard: int) -> Sequence[ClientChange]:
+        assert 0 <= shard < 8
+        stale = []
+        for change in changes:
+            try:
+                if change.before:
+                    self.replace(change.before, change.after)
+                else:
+                    self.create(change.after)
+            except ConflictError:
+                stale.append(change)
+            else:
+                tally = self.tallies[under.id]
+                created = tally.created + (change.before is None)
+                self.tallies[under.id] = Tally(created, tally.changed + change.rows)
+        return stale
 
     def replace(self, before: Client, after: Client) -> Client:
         if before.phone != after.phone:

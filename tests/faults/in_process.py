@@ -46,6 +46,7 @@ SOURCES = {
     "plan": Source(app.plan_segment, 1, timedelta(minutes=6)),
     "send": Source(app.sender, 10, timedelta(minutes=3)),
     "express": Source(app.sender, 10, timedelta(minutes=3)),
+    "import": Source(app.importer, 1, timedelta(minutes=6)),
 }
 
 

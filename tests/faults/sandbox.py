@@ -35,7 +35,7 @@ TUNING = {
     "PROVIDER_MAX_IN_FLIGHT": "64",
     "BREAKER_FAILURES": "3",
 }
-REMEMBER_NOTHING = frozenset({"dynamodb", "scheduler", "tickets"})
+REMEMBER_NOTHING = frozenset({"dynamodb", "scheduler", "tickets", "uploads"})
 
 
 @dataclass
@@ -73,6 +73,7 @@ class Sandbox:
             yield InProcess(self.wire, self.clock, self.provider, self.client)
         finally:
             built.send_messages.executor.shutdown()
+            built.import_clients.executor.shutdown()
 
     def _empty(self) -> None:
         dynamodb, sqs, scheduler = (self.client(name) for name in ("dynamodb", "sqs", "scheduler"))
@@ -84,6 +85,8 @@ class Sandbox:
                 dynamodb.delete_item(TableName=table, Key={key: item[key] for key in keys})
         for url in sqs.list_queues()["QueueUrls"]:
             sqs.purge_queue(QueueUrl=url)
+        for file in self.client("s3").list_objects_v2(Bucket=PREFIX).get("Contents", ()):
+            self.client("s3").delete_object(Bucket=PREFIX, Key=file["Key"])
         for schedule in scheduler.list_schedules(GroupName=PREFIX)["Schedules"]:
             scheduler.delete_schedule(GroupName=PREFIX, Name=schedule["Name"])
 
@@ -113,6 +116,7 @@ def _resources(client: Callable[[str], Any]) -> dict[str, str]:
     """Make what the template makes beside tables; returns the settings that name it."""
     sqs, secrets = client("sqs"), client("secretsmanager")
     client("scheduler").create_schedule_group(Name=PREFIX)
+    client("s3").create_bucket(Bucket=PREFIX)
     sqs.create_queue(QueueName=f"{PREFIX}-scheduler-dlq")
     for source in SOURCES:
         sqs.create_queue(QueueName=f"{PREFIX}-{source}-dlq")

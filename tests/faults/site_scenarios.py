@@ -347,6 +347,47 @@ def at_once(user: User, hours: int = 0) -> str:
     return (user.deployment.clock() + timedelta(hours=hours)).isoformat()
 
 
+def imported_clients(user: User) -> list[Audit]:
+    """Clients from a file: of one upload the notice is lost, a ticket is garbage, and the function has no time."""
+    user.add_clients(1, tag="b")
+    path, content = _upload(
+        user, [*(f"7903000000{n},{ZONE},a" for n in range(3)), f"{user.phones[0]},{ZONE},a", "x,y,z"]
+    )
+    user.deployment.queues["import"].put("no json")
+    user.deployment.queues["import"].put(
+        json.dumps({"Records": [{"s3": {"object": {"key": path.rpartition("/")[2]}}}]})
+    )
+    user.deployment.work_once("import")
+    user.deployment.work_once("import", seconds=3)
+    lost, _ = _upload(user, [f"7903000000{n},{ZONE},a" for n in range(2, 4)])
+    user.deployment.heal(until=lambda: all(user.ask("GET", one)["finished_at"] for one in (path, lost)))
+    done, other = (user.ask("GET", one) for one in (path, lost))
+    assert (done["status"], other["status"]) == ("finished", "finished")
+    assert done["progress"] | {"bytes": 0, "bytes_total": 0} == {
+        "bytes": 0,
+        "bytes_total": 0,
+        "rows": 5,
+        "created": 3,
+        "changed": 1,
+        "unchanged": 0,
+        "refused": 1,
+    }
+    assert (other["progress"]["created"], other["progress"]["unchanged"]) == (1, 1)
+    assert [row["line"] for row in done["refused_rows"]["items"]] == [6]
+    assert len(content) == done["progress"]["bytes"]
+    user.clients = dict.fromkeys([one["id"] for one in user.all_of("/clients?tag=a")], ZONE)
+    assert len(user.clients) == 5
+    return [user.ended(user.mail())]
+
+
+def _upload(user: User, rows: list[str]) -> tuple[str, bytes]:
+    """Begin an import and upload its file; nobody is told. Returns its path, and the file."""
+    created = user.ask("POST", "/clients/imports", wanted=201)
+    content = "\n".join(["phone,timezone,tag", *rows]).encode()
+    user.deployment.client("s3").put_object(Bucket=PREFIX, Key=created["id"], Body=content)
+    return f"/clients/imports/{created['id']}", content
+
+
 SCENARIOS: tuple[Scenario, ...] = (
     opted_out,
     previewed,
@@ -369,4 +410,5 @@ SCENARIOS: tuple[Scenario, ...] = (
     outage,
     pace_of_others,
     falsified_counters,
+    imported_clients,
 )

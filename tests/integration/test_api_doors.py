@@ -12,7 +12,6 @@ from chalicelib.api.openapi import document
 from chalicelib.api.schemas import write_moment
 from chalicelib.bootstrap import Application, application, utc_now
 from chalicelib.errors import TransientError
-from tests.builders import ulid
 from tests.gateway import SIGNING_KEY, Answer, Gateway
 from tests.tables import items_of
 from tests.tokens import ISSUER, TOKEN

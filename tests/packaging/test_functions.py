@@ -12,6 +12,7 @@ ROLES = {
     "Planner": "PlannerRole",
     "PlanSegment": "PlanSegmentRole",
     "Sender": "SenderRole",
+    "Importer": "ImporterRole",
     "Dispatcher": "DispatcherRole",
     "DriftCheck": "DriftCheckRole",
 }
@@ -20,6 +21,7 @@ NAMES = {
     "Planner": "planner",
     "PlanSegment": "plan-segment",
     "Sender": "sender",
+    "Importer": "importer",
     "Dispatcher": "dispatcher",
     "DriftCheck": "drift-check",
 }
@@ -92,6 +94,7 @@ def test_no_parameter_is_a_setting_that_the_code_does_not_know(template: Part) -
 
 def test_queues_call_their_functions(template: Part) -> None:
     assert sorted((function, queue) for function, queue, _ in queue_sources(template)) == [
+        ("Importer", "ImportQueue"),
         ("PlanSegment", "PlanQueue"),
         ("Sender", "ExpressQueue"),
         ("Sender", "SendQueue"),
@@ -101,7 +104,7 @@ def test_queues_call_their_functions(template: Part) -> None:
 def test_only_failed_tickets_of_a_batch_come_back(template: Part) -> None:
     responses = [source["FunctionResponseTypes"] for _, _, source in queue_sources(template)]
 
-    assert responses == [["ReportBatchItemFailures"]] * 3
+    assert responses == [["ReportBatchItemFailures"]] * 4
 
 
 def test_concurrency_of_each_source_is_bounded_by_a_parameter(template: Part) -> None:
@@ -111,6 +114,7 @@ def test_concurrency_of_each_source_is_bounded_by_a_parameter(template: Part) ->
         "PlanQueue": {"MaximumConcurrency": {"Ref": "PlanConcurrency"}},
         "SendQueue": {"MaximumConcurrency": {"Ref": "SenderConcurrency"}},
         "ExpressQueue": {"MaximumConcurrency": {"Ref": "ExpressConcurrency"}},
+        "ImportQueue": {"MaximumConcurrency": {"Ref": "ImportConcurrency"}},
     }
     assert limits == expected
 

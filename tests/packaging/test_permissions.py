@@ -7,6 +7,7 @@ from chalicelib.adapters.kept_answers import PREFIX
 from tests.merged_template import Part, of_type
 
 SCHEDULES = "schedule/${AWS::StackName}/*"  # mailings name their schedules
+UPLOADS = "-imports-${AWS::AccountId}-${AWS::Region}/*"  # imports name their objects
 LOG_STREAMS = r"log-group:/aws/lambda/\$\{AWS::StackName\}-[a-z-]+:\*"  # Lambda names the streams
 SECRET_SUFFIX = "-??????"  # Secrets Manager ends an ARN with six letters of its own
 
@@ -35,7 +36,7 @@ def test_no_role_allows_an_action_by_wildcard(template: Part) -> None:
     actions = [str(action) for statement in statements(template) for action in as_list(statement["Action"])]
 
     assert not [action for action in actions if "*" in action]
-    assert all(re.fullmatch(r"[a-z]+:[A-Za-z]+", action) for action in actions)
+    assert all(re.fullmatch(r"[a-z0-9]+:[A-Za-z]+", action) for action in actions)
 
 
 def test_each_resource_is_named(template: Part) -> None:
@@ -45,7 +46,7 @@ def test_each_resource_is_named(template: Part) -> None:
             if "Fn::GetAtt" in resource:
                 continue
             arn = resource["Fn::Sub"]
-            rest = re.sub(LOG_STREAMS, "", arn.replace(SCHEDULES, "").removesuffix(SECRET_SUFFIX))
+            rest = re.sub(LOG_STREAMS, "", arn.replace(SCHEDULES, "").removesuffix(UPLOADS).removesuffix(SECRET_SUFFIX))
             assert not re.search(r"[*?]", rest), arn
             assert "${AWS::StackName}" in arn
 
@@ -54,10 +55,12 @@ def test_no_role_holds_a_managed_policy(template: Part) -> None:
     roles = of_type(template, "AWS::IAM::Role")
 
     assert not [name for name, role in roles.items() if "ManagedPolicyArns" in role]
-    assert len(roles) == 7
+    assert len(roles) == 8
 
 
-@pytest.mark.parametrize("function", ["api", "planner", "plan-segment", "sender", "dispatcher", "drift-check"])
+@pytest.mark.parametrize(
+    "function", ["api", "planner", "plan-segment", "sender", "importer", "dispatcher", "drift-check"]
+)
 def test_each_function_writes_to_its_own_log_only(template: Part, function: str) -> None:
     role = "".join(word.capitalize() for word in function.split("-")) + "Role"
     groups = [
@@ -109,6 +112,7 @@ def test_queue_consumers_may_consume(template: Part) -> None:
 
     assert consume <= resources_allowed(template, "PlanSegmentRole", "sqs:")
     assert consume <= resources_allowed(template, "SenderRole", "sqs:")
+    assert consume <= resources_allowed(template, "ImporterRole", "sqs:")
 
 
 def test_the_api_may_take_from_dead_letter_queues_and_from_no_others(template: Part) -> None:
@@ -120,7 +124,16 @@ def test_the_api_may_take_from_dead_letter_queues_and_from_no_others(template: P
         if isinstance(resource, dict)
     ]
 
-    assert sorted(taken) == ["ExpressDlq", "PlanDlq", "SchedulerDlq", "SendDlq"]
+    assert sorted(taken) == ["ExpressDlq", "ImportDlq", "PlanDlq", "SchedulerDlq", "SendDlq"]
+
+
+def test_files_are_written_for_the_api_and_read_by_the_importer(template: Part) -> None:
+    allowed = {role: resources_allowed(template, role, "s3:") for role in of_type(template, "AWS::IAM::Role")}
+
+    assert {role: actions for role, actions in allowed.items() if actions} == {
+        "ApiRole": {"s3:PutObject"},
+        "ImporterRole": {"s3:GetObject", "s3:ListBucket"},
+    }
 
 
 def test_only_the_scheduler_role_may_be_passed_and_only_to_the_scheduler(template: Part) -> None:
