@@ -129,10 +129,10 @@ def beaten_once(monkeypatch: pytest.MonkeyPatch, repository: type, name: str, by
     original = getattr(repository, name)
     turns = [by]
 
-    def write(self: object, before: Any, *after: Any) -> None:  # noqa: ANN401 - either repository's
+    def write(self: object, before: Any, *after: Any) -> Any:  # noqa: ANN401 - either repository's
         if turns:
             turns.pop()(before)
-        original(self, before, *after)
+        return original(self, before, *after)
 
     monkeypatch.setattr(repository, name, write)
 
