@@ -6,6 +6,7 @@ from chalicelib.api.resource import Accepted, Resource
 from chalicelib.api.schemas import ClientId, WireModel
 from chalicelib.api.scopes import Scope
 from chalicelib.bootstrap import application
+from chalicelib.ports import NewId
 
 controls = Resource(__name__, tag="mailings")
 
@@ -47,9 +48,9 @@ def retry_mailing(mailing_id: str) -> MailingResponse:
 
 
 @controls.post("/mailings/{mailing_id}/test", Scope.MAILINGS_SEND, HTTPStatus.CONFLICT)
-def send_test(mailing_id: str, body: SendTestRequest) -> Accepted[MessageResponse]:
+def send_test(mailing_id: str, body: SendTestRequest, new_id: NewId) -> Accepted[MessageResponse]:
     """Send the text of a mailing to one client now, whatever the mailing's state or window; 409 if it is suppressed.
 
     The answer is the message, of a mailing of its own that is in no list and no total: its id tells what becomes of it.
     """
-    return Accepted(MessageResponse.of(application().send_test(mailing_id, body.client_id)))
+    return Accepted(MessageResponse.of(application().send_test(mailing_id, body.client_id, new_id())))

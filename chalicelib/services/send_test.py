@@ -35,8 +35,13 @@ class SendTest:
     new_id: NewId
     queued_grace: timedelta
 
-    def __call__(self, mailing_id: str, client_id: str) -> Message:
+    def __call__(self, mailing_id: str, client_id: str, test_id: str | None = None) -> Message:
         """Have the text sent, whatever the state and the window of the mailing; returns the message, queued.
+
+        Args:
+            mailing_id: what is tested.
+            client_id: whom it is sent to.
+            test_id: an id that only attempts to send this test have; if one of them did, its message is returned.
 
         Raises:
             NotFoundError: there is no such mailing, or it was deleted.
@@ -49,7 +54,7 @@ class SendTest:
             raise ValidationError(FieldError("client_id", "there is no such client"))
         if client.suppressed:
             raise ConflictError("the client is suppressed and gets no messages, no tests either")
-        test = self._test_of(mailing)
+        test = self._test_of(mailing, test_id or self.new_id())
         message = self.messages.plan_alone(test, planned(test, client_id, test.created_at, self.queued_grace))
         ids = {"mailing_id": test.id, "message_id": message.id, "client_id": client_id}
         logger.info("test queued", extra=ids | {"test_of": mailing_id})
@@ -60,11 +65,11 @@ class SendTest:
             logger.warning("test without a ticket; due_at brings one", extra=ids | {"error": str(error)})
         return message
 
-    def _test_of(self, mailing: Mailing) -> Mailing:
+    def _test_of(self, mailing: Mailing, test_id: str) -> Mailing:
         now = self.clock()
         return replace(
             mailing,
-            id=self.new_id(),
+            id=test_id,
             start_at=now,
             end_at=now + DURATION,
             filter=AudienceFilter(),
