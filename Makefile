@@ -72,6 +72,10 @@ test: $(INSTALLED) ## Every test that this machine can run, with coverage
 faults: $(INSTALLED) ## The fault suite: scenarios, an error at every call of AWS, an outage; prints what came of each (up to three quarters of an hour)
 	@PYTHONPATH=.:infra/local $(RUN) -m tests.faults.run_all
 
+.PHONY: fuzz
+fuzz: $(INSTALLED) ## The API against its document, by 1,000 cases an operation or CASES= (half an hour); SEED= repeats a run
+	@PYTHONPATH=.:infra/local $(RUN) -m tests.fuzz $(if $(CASES),--cases '$(CASES)') $(if $(SEED),--seed '$(SEED)')
+
 .PHONY: mutants
 mutants: $(INSTALLED) ## Changes the rules of chalicelib/domain in a thousand ways, and counts the changes that no test sees (some minutes)
 	$(RUN) -m mutmut run

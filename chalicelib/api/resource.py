@@ -165,7 +165,9 @@ class Resource(Blueprint):
             def answering(**path_parameters: str) -> Response:
                 return operation.answered(self.current_request, path_parameters)
 
-            self.route(path, methods=[method])(answering)
+            # Chalice would ask a GET for its Content-Type too; where there is no body, it says nothing.
+            content_types = ["application/json"] if operation.body else []
+            self.route(path, methods=[method], content_types=content_types)(answering)
             return view
 
         return declare
