@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.domain.bulk_import import (
@@ -23,6 +23,7 @@ from chalicelib.ports import Clock, ImportRepository, TicketQueue, Uploads
 logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1024 * 1024  # of a read; a header must fit in one
+BATCH_TIME = timedelta(seconds=10)  # no batch is begun with less, but for the first: each run gets on
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class RunImport:
     stores: Mapping[ImportKind, RowStore]
 
     def __call__(self, import_id: str, stop_at: datetime) -> None:
-        """Work until the import has ended or `stop_at` has come."""
+        """Work until the import has ended or `stop_at` is near."""
         found = self.imports.get(import_id)
         if found is None or found.ended:
             logger.info("import ticket dropped: nothing is left to do", extra={"import_id": import_id})
@@ -93,8 +94,8 @@ class RunImport:
                 beginning = next(self._chunks(current), b"")
                 current = current.after_header(read_header(beginning, reader.columns))
             rows = read_rows(self._chunks(current), current.delimiter or "", current.place)
-            for batch in batches(rows, current.place):
-                if self.clock() >= stop_at:
+            for number, batch in enumerate(batches(rows, current.place)):
+                if number and self.clock() + BATCH_TIME >= stop_at:
                     self.tickets.send_import(current.id)
                     logger.info("import handed on", extra={"import_id": current.id, "rows": current.rows})
                     return

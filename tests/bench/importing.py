@@ -1,10 +1,8 @@
 """An import of a large file over the API: how long it takes, and what memory the importer needs for it."""
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import requests
 
@@ -56,7 +54,7 @@ def _import(stack: RunningStack, rows: int) -> Importing:
     seconds = time.monotonic() - began
     done = shown["progress"]
     assert shown["failure"] is None, shown["failure"]
-    peak = max(_peaks_mb(f"{stack.info.stack_name}-importer"))
+    peak = stack.peak_mb("importer")
     return Importing(done["rows"], done["created"], done["unchanged"], done["refused"], seconds, peak)
 
 
@@ -64,15 +62,3 @@ def _lines(rows: int) -> Iterator[str]:
     yield "phone,timezone,tag\n"
     for index in range(rows):
         yield f"{'' if index % BAD_EVERY == 0 else 79_000_000_000 + index},Asia/Yekaterinburg,imported\n"
-
-
-def _peaks_mb(function: str) -> Iterator[float]:
-    """Yield the largest resident size that each process of a function ever had, by what Linux says."""
-    named = f"AWS_LAMBDA_FUNCTION_NAME={function}".encode()
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if named in (process / "environ").read_bytes().split(b"\0") and int(process.name) != os.getpid():
-                status = (process / "status").read_text()
-                yield int(status.partition("VmHWM:")[2].split()[0]) / 1024
-        except (OSError, IndexError):
-            continue  # it has ended meanwhile, or is not ours

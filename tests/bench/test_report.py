@@ -171,7 +171,7 @@ def test_a_part_that_breaks_keeps_no_other_from_being_measured(
 
 
 def test_a_benchmark_whose_messages_are_right_ends_with_zero(parts: dict[str, Part]) -> None:
-    assert list(parts) == ["delivery", "cost", "cold", "api", "start", "recovery"]
+    assert list(parts) == ["delivery", "cost", "cold", "api", "start", "recovery", "import"]
     assert bench.main(["--latency-ms", "0", "--clients", "100", "--clients", "200"]) == 0
 
 

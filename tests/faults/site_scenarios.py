@@ -348,7 +348,7 @@ def tested(user: User) -> list[Audit]:
 
 
 def imported_clients(user: User) -> list[Audit]:
-    """Clients from a file: of one upload the notice is lost, a ticket is garbage, and the function has no time."""
+    """Clients from a file: of one upload the notice is lost, and a ticket is garbage."""
     user.add_clients(1, tag="b")
     path, content = _upload(
         user, [*(f"7903000000{n},{ZONE},a" for n in range(3)), f"{user.phones[0]},{ZONE},a", "x,y,z"]
@@ -358,7 +358,6 @@ def imported_clients(user: User) -> list[Audit]:
         json.dumps({"Records": [{"s3": {"object": {"key": path.rpartition("/")[2]}}}]})
     )
     user.deployment.work_once("import")
-    user.deployment.work_once("import", seconds=3)
     lost, _ = _upload(user, [f"7903000000{n},{ZONE},a" for n in range(2, 4)])
     user.deployment.heal(until=lambda: all(user.ask("GET", one)["finished_at"] for one in (path, lost)))
     done, other = (user.ask("GET", one) for one in (path, lost))

@@ -153,7 +153,7 @@ def test_without_time_it_hands_itself_on_and_loses_nothing(world: ImportWorld) -
             world.clock.advance(timedelta(seconds=1))
 
     world.hook = slowly
-    while not world.run(one, seconds=5).ended:
+    while not world.run(one, seconds=15).ended:
         runs += 1
         assert world.tickets.imports == [one.id] * runs
     assert runs == 2
