@@ -184,7 +184,10 @@ class MessageRepository(Protocol):
         ...
 
     def plan_alone(self, mailing: Mailing, message: Message) -> Message:
-        """Store a mailing together with its only row, and count that; returns the row as stored."""
+        """Store a mailing together with its only row, and count that; returns the row as stored.
+
+        Repeated, it stores nothing and returns the row as it is by now.
+        """
         ...
 
     def lease(self, ids: Sequence[int], *, now: datetime, until: datetime, version: str) -> None:

@@ -59,7 +59,8 @@ class FakeMessageRepository:
 
     def plan_alone(self, mailing: Mailing, message: Message) -> Message:
         with self._lock:
-            self.mailings.create(mailing)
+            if self.mailings.get(mailing.id) is None:
+                self.mailings.create(mailing)
             return self._plan(mailing, message)
 
     def lease(self, ids: Sequence[int], *, now: datetime, until: datetime, version: str) -> None:

@@ -166,6 +166,9 @@ def test_a_mailing_is_stored_with_its_only_row(messages: Repository) -> None:
     assert read(messages, taken) == taken
     mailings = messages.mailings if isinstance(messages, FakeMessageRepository) else DynamoMailingRepository()
     assert mailings.get(test.id) == test
+    again = message(id=id_, mailing_id=test.id, client_id=ulid(1), version="")
+    assert messages.plan_alone(replace(test, text="another"), again) == stored
+    assert mailings.get(test.id) == test
     counters = messages if isinstance(messages, FakeMessageRepository) else DynamoCounterRepository(messages._dynamodb)
     assert counters.totals(test.id).counts == {"queued": 1}
 

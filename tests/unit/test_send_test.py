@@ -164,3 +164,15 @@ def test_a_test_can_be_called_off() -> None:
     made.control().cancel(message.mailing_id)
     made.plan_waiting()
     assert made.messages.stored[message.id].status is Status.CANCELLED
+
+
+def test_a_test_that_was_asked_for_again_under_its_id_is_sent_once() -> None:
+    made = world()
+    first = made.send_test()(DRAFT.id, ONE.id, ulid(70))
+    assert made.send_test()(DRAFT.id, ONE.id, ulid(70)) == first
+    made.send_waiting()
+    again = made.send_test()(DRAFT.id, ONE.id, ulid(70))
+    made.send_waiting()
+    assert (again.id, again.status) == (first.id, Status.SENT)
+    assert len(made.provider.requests) == 1
+    assert [one.id for one in all_tests(made)] == [ulid(70)]
