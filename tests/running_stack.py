@@ -23,6 +23,12 @@ class RunningStack:
     embedded: EmbeddedStack
     info: StackInfo
 
+    @property
+    def token(self) -> str:
+        """A token with every scope: of the stack's own issuer, which there must be."""
+        assert self.info.token
+        return self.info.token
+
     def request(
         self, method: str, path: str, body: object = None, *, headers: Mapping[str, str | None] | None = None
     ) -> requests.Response:

@@ -56,7 +56,7 @@ class DynamoMessageRepository:
         return [row for chunk in chunks(messages, ROWS_PER_PLAN) for row in self._plan_chunk(mailing, chunk)]
 
     def plan_alone(self, mailing: Mailing, message: Message) -> Message:
-        """Store a mailing, whose id nobody else can have, with its only row and counter in one transaction, or not again."""
+        """Store a mailing, whose id nobody else can have, with its only row and counter: in one transaction, once."""
         put = {"Put": {"TableName": self._mailings, "Item": to_item(mailing).to_dynamodb_dict()}}
         (stored,) = self._plan_chunk(mailing, [message], put)
         return stored

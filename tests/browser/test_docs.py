@@ -70,7 +70,7 @@ def docs(request: pytest.FixtureRequest, browser: Browser, stack: RunningStack) 
 
 
 def test_a_token_is_all_that_is_needed_to_call_the_stack_from_the_page(docs: Watched, stack: RunningStack) -> None:
-    docs.authorize(str(stack.info.token))
+    docs.authorize(stack.token)
 
     created, client = docs.tried(
         docs.operation("clients", "create_client"), {"phone": PHONE[docs.width], "timezone": "Europe/Moscow"}

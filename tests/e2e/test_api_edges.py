@@ -66,7 +66,7 @@ def test_of_many_at_once_with_one_key_only_one_is_done(edge: RunningStack) -> No
 
 def _alone(edge: RunningStack, body: dict[str, Any], headers: dict[str, str]) -> requests.Response:
     """Post over a connection of its own: a session is not for threads."""
-    sent = {"Authorization": f"Bearer {edge.info.token}"} | headers
+    sent = {"Authorization": f"Bearer {edge.token}"} | headers
     return requests.post(f"{edge.info.api_url}/mailings", json=body, headers=sent, timeout=TIMEOUT_SECONDS)
 
 
@@ -132,7 +132,7 @@ def test_abuse_is_answered_with_a_problem(edge: RunningStack, abuse: Abuse) -> N
     connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=TIMEOUT_SECONDS)
     try:
         connection.putrequest(abuse.method, parts.path + abuse.path, skip_accept_encoding=True)
-        sent = {"Authorization": f"Bearer {edge.info.token}"} | abuse.headers
+        sent = {"Authorization": f"Bearer {edge.token}"} | abuse.headers
         if abuse.body is not None:
             sent["Content-Length"] = str(len(abuse.body))
         for name, value in sent.items():

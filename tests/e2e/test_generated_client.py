@@ -56,7 +56,7 @@ def test_the_job_agrees_with_the_types_of_the_generated_client(generated: Path) 
 
 
 def test_the_generated_client_does_the_main_job(generated: Path, stack: RunningStack) -> None:
-    shown = json.loads(run(generated, str(JOB), stack.info.api_url, str(stack.info.token)))
+    shown = json.loads(run(generated, str(JOB), stack.info.api_url, stack.token))
 
     assert (shown["sent"], shown["total"]) == (3, 3)
     assert (shown["page"], shown["clients"]) == (2, 2)

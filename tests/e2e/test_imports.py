@@ -158,11 +158,11 @@ def test_a_hundred_thousand_errors_are_all_counted_and_listed(stack: RunningStac
 
     assert shown["status"] == "finished"
     assert counts(shown) == {"rows": 100_000, "created": 0, "changed": 0, "unchanged": 0, "refused": 100_000}
-    lines, cursor = [], ""
-    while cursor is not None:
-        page = look(stack, shown["id"], f"?limit=500{cursor}")["refused_rows"]
+    lines: list[int] = []
+    page: dict[str, Any] = {"next": ""}
+    while page["next"] is not None:
+        page = look(stack, shown["id"], f"?limit=500{page['next'] and '&cursor='}{page['next']}")["refused_rows"]
         lines += [row["line"] for row in page["items"]]
-        cursor = page["next"] and f"&cursor={page['next']}"
     assert lines == list(range(2, 100_002))
     assert stack.peak_mb("importer") < IMPORTER_MB
 

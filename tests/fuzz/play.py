@@ -65,7 +65,7 @@ def _play(
             **os.environ,
             "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "infra" / "local"))),
             "FUZZ_API_URL": url,
-            "FUZZ_TOKEN": stack.info.token,
+            "FUZZ_TOKEN": stack.token,
             "FUZZ_EXAMPLES": json.dumps(examples),
             "FUZZ_TALLY": str(tally),
         },
