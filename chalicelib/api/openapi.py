@@ -17,6 +17,7 @@ Json = dict[str, Any]
 
 TAGS = {
     "clients": "Whom messages can be sent to: one client for each phone.",
+    "imports": "Clients from a CSV of up to a million rows, and how far it is.",
     "suppressions": "Phones that no message goes to: who opted out.",
     "mailings": "What is sent to whom and when, and control over it.",
     "messages": "One message for each client of a mailing: where it is, and why.",

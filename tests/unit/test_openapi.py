@@ -62,7 +62,7 @@ def test_every_route_is_described() -> None:
 @pytest.mark.parametrize("operation", OPERATIONS, ids=named)
 def test_an_operation_says_what_it_does_and_what_it_needs(operation: Operation) -> None:
     said = described(operation)
-    assert said["summary"].endswith(tuple("abcdefghijklmnopqrstuvwxyz1"))
+    assert said["summary"][-1].isalnum()
     assert "\n" not in said["summary"]
     assert said["tags"] == [operation.tag]
     assert operation.tag in {tag["name"] for tag in DOCUMENT["tags"]}
