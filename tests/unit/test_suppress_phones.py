@@ -197,3 +197,10 @@ def test_who_is_never_fast_enough_is_told_so() -> None:
 
 def test_suppressions_are_spread() -> None:
     assert {part_of(f"7916{n:07d}") for n in range(1000)} == {f"{n:02d}" for n in range(PARTS)}
+
+
+def test_a_message_in_a_senders_hands_is_left_to_it() -> None:
+    made = world(row(1, lease_until=NOW + timedelta(seconds=30)))
+    made.suppress().one(ONE.phone)
+    assert ends(made) == [QUEUED]
+    assert made.mailings.stored[RUNNING.id].status is MailingStatus.RUNNING
