@@ -9,6 +9,7 @@ from chalicelib import __version__
 from chalicelib.api.openapi_answers import answers_of, shared_answers, shared_headers
 from chalicelib.api.openapi_schemas import Schemas
 from chalicelib.api.parameters import PATH_PARAMETERS
+from chalicelib.api.preconditions import TAGS_PATTERN
 from chalicelib.api.problem_schemas import InvalidResponse, ProblemResponse
 from chalicelib.api.resource import Operation
 from chalicelib.api.scopes import MEANINGS
@@ -34,7 +35,7 @@ answers GET answers HEAD. An `X-Request-Id` that a request bears is that of its 
 """
 
 _SUMMARY = re.compile(r"[.;:](?:\s+|$)")  # where the first thing that a docstring says ends
-_TAGS_GIVEN = {"type": "string", "examples": ['"0a1b2c"']}
+_TAGS_GIVEN = {"type": "string", "pattern": TAGS_PATTERN, "examples": ['"0a1b2c"']}
 _HEADERS: Mapping[str, Json] = {
     "Idempotency-Key": {
         "description": "for a request that may have to be sent again: with the same key and body it is answered again, "

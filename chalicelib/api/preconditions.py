@@ -16,7 +16,8 @@ from chalicelib.api.schemas import Entity
 from chalicelib.errors import FieldError, ValidationError
 
 ANY = "*"
-_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
+_TAG = r'(?:W/)?"[!#-~\u0080-\u00ff]*"'
+TAGS_PATTERN = rf"^(\*|[ \t,]*({_TAG}[ \t,]*)+)$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +87,6 @@ def _tags_in(request: Request, name: str) -> Collection[str] | None:
     given = header(request, name)
     if given is None:
         return None
-    if given.strip() == ANY:
-        return {ANY}
-    tags = set(_TAG.findall(given))
-    if not tags or _TAG.sub("", given).strip(" \t,"):
+    if not re.fullmatch(TAGS_PATTERN, given.strip()):
         raise ValidationError(FieldError(name, 'must be * or a list of entity tags, such as "0a1b2c"'))
-    return tags
+    return set(re.findall(_TAG, given)) or {ANY}

@@ -11,6 +11,8 @@ FieldRule = tuple[str, str]
 # The rules that a body or a query can break although its schema is kept, by the field and the message of the 422.
 FIELD_RULES: Mapping[FieldRule, str] = {
     ("cursor", "is not a cursor of this list"): "cursors are signed, each for its list",
+    ("client_id", "there is no such client"): "a schema knows no clients",
+    ("Idempotency-Key", "was used with another body"): "a schema knows no earlier request",
     ("end_at", "must be after start_at"): "a schema compares no two fields",
     ("end_at", "must be at most 30 days after start_at"): "the same",
     ("end_at", "must be in the future"): "a schema knows no clock",

@@ -38,7 +38,9 @@ class Game:
 
 def play(stack: RunningStack, folder: Path, *, cases: int, seed: int) -> Game:
     """Fill a stack with data, and play: up to so many cases an operation in each phase that makes up data."""
-    arguments = ["--max-examples", str(cases), "--seed", str(seed)]
+    document = folder / "openapi.json"  # a file: the address that a document comes from is not played
+    document.write_text(stack.request("GET", "/openapi.json").text)
+    arguments = ["run", str(document), "--max-examples", str(cases), "--seed", str(seed), "--no-color"]
     folders = [folder / str(number) for number in range(len(SHARES))]
     with ThreadPoolExecutor(len(SHARES)) as pool:
         games = list(pool.map(partial(_play, stack, sow(stack), arguments), folders, SHARES))
@@ -54,17 +56,17 @@ def _play(
 ) -> Game:
     folder.mkdir()
     tally = folder / "tally.json"
-    url = stack.info.api_url
     ended = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG)),
-            *("run", f"{url}/openapi.json", *arguments, *share, "--no-color"),
+            *arguments,
+            *share,
         ],
         cwd=folder,
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "infra" / "local"))),
-            "FUZZ_API_URL": url,
+            "FUZZ_API_URL": stack.info.api_url,
             "FUZZ_TOKEN": stack.token,
             "FUZZ_EXAMPLES": json.dumps(examples),
             "FUZZ_TALLY": str(tally),
