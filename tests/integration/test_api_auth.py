@@ -25,7 +25,7 @@ from tests.tokens import AUDIENCE, ISSUER, KEY, TOKEN, claims_of, signed, token_
 CLIENT = {"phone": "79161234567", "timezone": "Europe/Moscow"}
 OPERATIONS = [operation for resource in RESOURCES for operation in resource.operations]
 GUARDED = [operation for operation in OPERATIONS if operation.scope]
-IDS = {"client_id": ulid(1), "mailing_id": ulid(2), "message_id": "7"}
+IDS = {"client_id": ulid(1), "mailing_id": ulid(2), "import_id": ulid(3), "message_id": "7", "phone": "79161234567"}
 
 
 def call(api: Gateway, operation: Operation) -> Answer:
@@ -66,8 +66,8 @@ def test_without_a_token_no_operation_is_done(api: Gateway, operation: Operation
     assert call(replace(api, token=None), operation).status == 401
 
 
-def test_only_health_is_open_to_all() -> None:
-    assert {operation.path for operation in OPERATIONS if operation.scope is None} == {"/health"}
+def test_only_health_and_the_document_are_open_to_all() -> None:
+    assert {operation.path for operation in OPERATIONS if operation.scope is None} == {"/health", "/openapi.json"}
 
 
 def test_a_scope_is_a_whole_word(api: Gateway) -> None:

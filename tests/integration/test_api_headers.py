@@ -60,7 +60,7 @@ def answers_of_all_kinds(api: Gateway, monkeypatch: pytest.MonkeyPatch) -> Itera
         patch.setitem(application().__dict__, "manage_clients", None)
         yield 500, api("GET", path)
     with monkeypatch.context() as patch:
-        patch.setitem(application().__dict__, "secrets", None)
+        patch.setitem(application().__dict__, "access_tokens", None)
         yield 500, api("GET", path)
 
 
