@@ -41,8 +41,8 @@ token: $(INSTALLED) ## An access token of the development issuer: SCOPE="clients
 	@$(RUN) infra/local/access_token.py $(if $(SCOPE),--scope '$(SCOPE)')
 
 .PHONY: import
-import: $(INSTALLED) ## Imports clients from a CSV file, with a progress bar: FILE=clients.csv
-	@$(RUN) infra/local/import_file.py '$(or $(FILE),clients.csv)'
+import: $(INSTALLED) ## Imports a CSV file, with a progress bar: FILE=clients.csv; KIND=suppressions of who opted out
+	@$(RUN) infra/local/import_file.py '$(or $(FILE),clients.csv)' $(if $(KIND),--kind '$(KIND)')
 
 .PHONY: repair
 repair: $(INSTALLED) ## Recounts a mailing's messages and sets its counters right: MAILING=; also DRY_RUN=1, STAGE=stack on AWS

@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
@@ -47,7 +47,9 @@ from chalicelib.services.dispatch_due import DispatchDue
 from chalicelib.services.explain_message import ExplainMessage
 from chalicelib.services.finish_mailing import FinishMailing
 from chalicelib.services.follow_client import FollowClient
-from chalicelib.services.import_clients import SHARES, ImportClients
+from chalicelib.services.import_clients import ImportClients
+from chalicelib.services.import_shares import SHARES
+from chalicelib.services.import_suppressions import ImportSuppressions
 from chalicelib.services.list_dead_letters import ListDeadLetters
 from chalicelib.services.manage_clients import ManageClients
 from chalicelib.services.manage_imports import ManageImports
@@ -63,7 +65,7 @@ from chalicelib.services.read_statistics import ReadStatistics
 from chalicelib.services.redrive_dead_letters import RedriveDeadLetters
 from chalicelib.services.repair_counters import RepairCounters
 from chalicelib.services.resume_imports import ResumeImports
-from chalicelib.services.run_import import RowReader, RunImport
+from chalicelib.services.run_import import RowReader, RowStore, RunImport
 from chalicelib.services.send_messages import SendMessages
 from chalicelib.services.send_test import SendTest
 from chalicelib.services.shared_breaker import SharedBreaker
@@ -258,13 +260,18 @@ class Application:
         return ManageImports(self.imports, self.uploads, self.clock, new_id)
 
     @cached_property
-    def import_clients(self) -> ImportClients:
-        """Stores rows of an import of clients."""
-        return ImportClients(self.clients, self.clock, new_id, ThreadPoolExecutor(SHARES, thread_name_prefix="import"))
+    def import_executor(self) -> Executor:
+        """Stores the shares of a batch of an import."""
+        return ThreadPoolExecutor(SHARES, thread_name_prefix="import")
 
     def run_import(self, readers: Mapping[ImportKind, RowReader]) -> RunImport:
         """Work off imports, whose rows are read by the API's rules."""
-        stores = {ImportKind.CLIENTS: self.import_clients}
+        stores: Mapping[ImportKind, RowStore] = {
+            ImportKind.CLIENTS: ImportClients(self.clients, self.clock, new_id, self.import_executor),
+            ImportKind.SUPPRESSIONS: ImportSuppressions(
+                self.suppressions, self.follow_client, self.clock, self.import_executor
+            ),
+        }
         return RunImport(self.imports, self.uploads, self.tickets, self.clock, readers, stores)
 
     @cached_property

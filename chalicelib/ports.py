@@ -107,6 +107,15 @@ class SuppressionRepository(Protocol):
         """
         ...
 
+    def add_many(self, suppressions: Sequence[Suppression], under: Import, shard: int) -> Mapping[str, Client | None]:
+        """Suppress phones, each given once, and count under an import those that were not suppressed.
+
+        A suppression and its count change together or not at all. Returns who has each phone that is suppressed by
+        now, as that client is stored; a phone is missing from the answer, and not suppressed, if its client has
+        changed, come or gone meanwhile. `shard` as for `ClientRepository.change_many`.
+        """
+        ...
+
     def remove(self, suppression: Suppression) -> Client | None:
         """Lift a suppression; returns the client who has the phone.
 

@@ -11,12 +11,11 @@ by which a client gets a phone checks that it is so, and one that suppresses a p
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from chalicelib.adapters.codec import ItemCodec
-from chalicelib.adapters.dynamodb import MAX_TRANSACTION_ITEMS, DynamoDB, Item, translated
-from chalicelib.adapters.import_repository import counting
+from chalicelib.adapters.counted_changes import Counted, write_counted
+from chalicelib.adapters.dynamodb import DynamoDB, Item, translated
 from chalicelib.adapters.tables import AudienceItem, ClientItem, SuppressionItem
 from chalicelib.domain.audience import Member, parts_of
 from chalicelib.domain.bulk_import import Import, Tally
@@ -84,40 +83,15 @@ class DynamoClientRepository:
     def change_many(self, changes: Sequence[ClientChange], under: Import, shard: int) -> Sequence[ClientChange]:
         """Store changes, as many a transaction as it takes, each with its share of the import's counters."""
         suppressed = self._suppressed({change.after.phone for change in changes if change.before is None})
-        stale: list[ClientChange] = []
-        pending: list[tuple[ClientChange, list[Item]]] = []
-        room = MAX_TRANSACTION_ITEMS - 1  # one is the counter
-        for change in changes:
-            if change.before:
-                items = self.changes(change.before, change.after)
-            else:
-                items = self._creation(replace(change.after, suppressed=change.after.phone in suppressed))
-            if sum(len(others) for _, others in pending) + len(items) > room:
-                stale += self._change_together(pending, under, shard)
-                pending = []
-            pending.append((change, items))
-        return [*stale, *self._change_together(pending, under, shard)]
+        counted = (self._counted(change, suppressed) for change in changes)
+        return write_counted(self._dynamodb, counted, under, shard)
 
-    def _change_together(
-        self, pending: Sequence[tuple[ClientChange, list[Item]]], under: Import, shard: int
-    ) -> Sequence[ClientChange]:
-        """Store changes in one transaction, without those that it is refused for; returns these."""
-        stale: list[ClientChange] = []
-        while pending:
-            changes = [change for change, _ in pending]
-            tally = Tally(sum(change.before is None for change in changes), sum(change.rows for change in changes))
-            items = [item for _, of_one in pending for item in of_one]
-            reasons = self._dynamodb.write([*items, counting(under, shard, tally)])
-            if reasons is None:
-                break
-            each = iter(reasons)
-            refused = [
-                any(reason.get("Code") == _FAILED for reason in list(islice(each, len(of_one))))
-                for _, of_one in pending
-            ]
-            stale += [change for change, is_refused in zip(changes, refused, strict=True) if is_refused]
-            pending = [one for one, is_refused in zip(pending, refused, strict=True) if not is_refused]
-        return stale
+    def _counted(self, change: ClientChange, suppressed: Collection[str]) -> Counted[ClientChange]:
+        if change.before:
+            items = self.changes(change.before, change.after)
+        else:
+            items = self._creation(replace(change.after, suppressed=change.after.phone in suppressed))
+        return Counted(change, items, Tally(int(change.before is None), change.rows))
 
     def delete(self, client: Client) -> None:
         """Remove a client, its phone lock and its memberships."""

@@ -1,12 +1,15 @@
 """Suppressions, each changed in one transaction with the client who has the phone (port: `SuppressionRepository`)."""
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from chalicelib.adapters.client_repository import DynamoClientRepository, suppression_key
 from chalicelib.adapters.codec import ItemCodec
+from chalicelib.adapters.counted_changes import Counted, write_counted
 from chalicelib.adapters.dynamodb import DynamoDB, Item, translated
 from chalicelib.adapters.tables import SuppressionItem
+from chalicelib.domain.bulk_import import Import, Tally
 from chalicelib.domain.client import Client
 from chalicelib.domain.suppression import PARTS, Suppression, part_of
 from chalicelib.errors import StaleError
@@ -25,8 +28,7 @@ class DynamoSuppressionRepository:
 
     def get(self, phone: str) -> Suppression | None:
         """Read the suppression of a phone, consistently."""
-        items = self._dynamodb.get_many(self._suppressions, [suppression_key(phone)])
-        return _CODEC.decode(items[0]) if items else None
+        return self._known([phone]).get(phone)
 
     def page(self, after: str | None, limit: int) -> Page[Suppression]:
         """List suppressions, partition after partition. `after` is `<part>:<last phone>`, the phone may be empty."""
@@ -58,12 +60,22 @@ class DynamoSuppressionRepository:
         client = self._clients.find_by_phone(suppression.phone)
         if known:
             return known, client
-        put = {
-            "TableName": self._suppressions,
-            "Item": _CODEC.encode(suppression),
-            "ConditionExpression": "attribute_not_exists(phone)",
+        items, after = self._addition(suppression, client)
+        self._write(items)
+        return suppression, after
+
+    def add_many(self, suppressions: Sequence[Suppression], under: Import, shard: int) -> Mapping[str, Client | None]:
+        """Store suppressions, as many a transaction as it takes, each with its share of the import's counters."""
+        phones = [one.phone for one in suppressions]
+        known = self._known(phones)
+        clients = self._clients.find_by_phones(phones)
+        additions = {
+            one.phone: self._addition(one, clients.get(one.phone)) for one in suppressions if one.phone not in known
         }
-        return suppression, self._write({"Put": put}, suppression.phone, client, suppressed=True)
+        counted = (Counted(phone, items, Tally(created=1)) for phone, (items, _) in additions.items())
+        stale = set(write_counted(self._dynamodb, counted, under, shard))
+        added = {phone: after for phone, (_, after) in additions.items() if phone not in stale}
+        return {phone: clients.get(phone) for phone in known} | added
 
     def remove(self, suppression: Suppression) -> Client | None:
         """Delete a suppression, and have the client who has the phone know of it."""
@@ -73,14 +85,31 @@ class DynamoSuppressionRepository:
             "ConditionExpression": "attribute_exists(phone)",
         }
         client = self._clients.find_by_phone(suppression.phone)
-        return self._write({"Delete": delete}, suppression.phone, client, suppressed=False)
-
-    def _write(self, change: Item, phone: str, client: Client | None, *, suppressed: bool) -> Client | None:
-        if client is None:
-            items, after = [self._clients.nobody_has(phone)], None
-        else:
-            after = replace(client, suppressed=suppressed, version=client.version + 1)
-            items = self._clients.changes(client, after)
-        if self._dynamodb.write([change, *items]) is not None:
-            raise StaleError("the suppression, or the client who has the phone, has changed since it was read")
+        items, after = self._told(suppression.phone, client, suppressed=False)
+        self._write([{"Delete": delete}, *items])
         return after
+
+    def _known(self, phones: Collection[str]) -> Mapping[str, Suppression]:
+        items = self._dynamodb.get_many(self._suppressions, [suppression_key(phone) for phone in phones])
+        return {known.phone: known for known in map(_CODEC.decode, items)}
+
+    def _addition(self, suppression: Suppression, client: Client | None) -> tuple[list[Item], Client | None]:
+        """List what a transaction does to suppress a phone; also what becomes of the client who has it."""
+        put = {
+            "TableName": self._suppressions,
+            "Item": _CODEC.encode(suppression),
+            "ConditionExpression": "attribute_not_exists(phone)",
+        }
+        items, after = self._told(suppression.phone, client, suppressed=True)
+        return [{"Put": put}, *items], after
+
+    def _told(self, phone: str, client: Client | None, *, suppressed: bool) -> tuple[list[Item], Client | None]:
+        """List what a transaction does for the client who has the phone to know; also what becomes of that client."""
+        if client is None:
+            return [self._clients.nobody_has(phone)], None
+        after = replace(client, suppressed=suppressed, version=client.version + 1)
+        return self._clients.changes(client, after), after
+
+    def _write(self, items: list[Item]) -> None:
+        if self._dynamodb.write(items) is not None:
+            raise StaleError("the suppression, or the client who has the phone, has changed since it was read")

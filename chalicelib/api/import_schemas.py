@@ -65,7 +65,7 @@ class ImportResponse(WireModel):
     """An import: `waiting` for its file, `running`, `finished`, or `failed` because the file could not be read on."""
 
     id: str
-    kind: Literal["clients"]
+    kind: Literal["clients", "suppressions"]
     status: Literal["waiting", "running", "finished", "failed"]
     failure: str | None = Field(description="why it failed; rows before that were imported, as `progress` says")
     created_at: ShownMoment

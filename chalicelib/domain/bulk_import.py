@@ -22,6 +22,7 @@ class ImportKind(StrEnum):
     """What the rows are."""
 
     CLIENTS = "clients"
+    SUPPRESSIONS = "suppressions"
 
 
 class ImportStatus(StrEnum):

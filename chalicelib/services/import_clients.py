@@ -9,12 +9,9 @@ from functools import partial
 from chalicelib.domain.bulk_import import Import
 from chalicelib.domain.client import Client, ClientChange
 from chalicelib.domain.phone import operator_code_of
-from chalicelib.errors import TransientError
 from chalicelib.ports import ClientRepository, Clock
+from chalicelib.services.import_shares import store_in_shares
 from chalicelib.services.manage_clients import NewClient
-from chalicelib.services.optimistic import TRIES
-
-SHARES = 8  # of a batch, stored side by side
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +53,17 @@ class ImportClients:
         by_phone: defaultdict[str, list[ClientRow]] = defaultdict(list)
         for row in rows:
             by_phone[row.facts.phone].append(row)
-        of_phones = list(by_phone.values())
-        shares = [of_phones[start::SHARES] for start in range(SHARES)]
-        for _ in self.executor.map(partial(self._store, under), range(SHARES), shares):
-            pass  # raises what a share raised
+        of_phones: Sequence[Sequence[ClientRow]] = list(by_phone.values())
+        store_in_shares(self.executor, partial(self._store, under), of_phones)
 
-    def _store(self, under: Import, shard: int, pending: Sequence[Sequence[ClientRow]]) -> None:
-        """Store what is to become of some phones; from the start again for those that somebody else writes to."""
-        for _ in range(TRIES):
-            known = self.clients.find_by_phones([_phone(rows) for rows in pending])
-            changes = [change for rows in pending if (change := self._change(known.get(_phone(rows)), rows))]
-            stale = {change.after.phone for change in self.clients.change_many(changes, under, shard)}
-            pending = [rows for rows in pending if _phone(rows) in stale]
-            if not pending:
-                return
-        raise TransientError("others kept changing clients of an import")
+    def _store(
+        self, under: Import, shard: int, of_phones: Sequence[Sequence[ClientRow]]
+    ) -> Sequence[Sequence[ClientRow]]:
+        """Store what is to become of some phones; returns the rows of those that somebody else writes to."""
+        known = self.clients.find_by_phones([_phone(rows) for rows in of_phones])
+        changes = [change for rows in of_phones if (change := self._change(known.get(_phone(rows)), rows))]
+        stale = {change.after.phone for change in self.clients.change_many(changes, under, shard)}
+        return [rows for rows in of_phones if _phone(rows) in stale]
 
     def _change(self, before: Client | None, rows: Sequence[ClientRow]) -> ClientChange | None:
         """Say what the rows of one phone make of its client; None: nothing."""

@@ -1,8 +1,6 @@
 """Suppress phones whose owners opted out, list them, and lift that."""
 
 import logging
-from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from chalicelib.domain.phone import mask
@@ -13,8 +11,6 @@ from chalicelib.services.follow_client import FollowClient
 from chalicelib.services.optimistic import optimistically
 
 logger = logging.getLogger(__name__)
-
-PARALLEL_WRITES = 8  # below the ten connections that a boto3 client keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +24,6 @@ class SuppressPhones:
     suppressions: SuppressionRepository
     follow_client: FollowClient
     clock: Clock
-
-    def __call__(self, phones: Collection[str]) -> None:
-        """Suppress many phones, eight at once. Idempotent: after an error some may be, and all can be given again.
-
-        Raises:
-            ConflictError: others kept changing a client who has one of them.
-        """
-        with ThreadPoolExecutor(PARALLEL_WRITES, thread_name_prefix="suppress") as pool:
-            for _ in pool.map(self.one, phones):
-                pass
 
     def one(self, phone: str) -> Suppression:
         """Suppress a phone; one that is suppressed stays as it is, and what is open is cancelled again.

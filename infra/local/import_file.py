@@ -1,4 +1,4 @@
-"""`make import`: clients from a CSV file, over the API, as anybody would import them."""
+"""`make import`: clients or suppressed phones from a CSV file, over the API, as anybody would import them."""
 
 import argparse
 import json
@@ -18,13 +18,16 @@ SHOWN = 20
 POLL_SECONDS = 0.5
 UPLOAD_SECONDS = 600
 STILL_SECONDS = 900  # longer than it takes until somebody takes over from one who died
+KINDS = ("clients", "suppressions")  # and so the paths of the API
 COUNTS = ("created", "changed", "unchanged", "refused")
 
 
 def main() -> int:
     """Import a file; 0 when every row of it was taken."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", type=Path, help="CSV in UTF-8: phone, timezone, perhaps operator_code and tag")
+    columns = "phone, timezone, perhaps operator_code and tag; of suppressions: phone"
+    parser.add_argument("file", type=Path, help=f"CSV in UTF-8: {columns}")
+    parser.add_argument("--kind", choices=KINDS, default=KINDS[0], help="what the rows are")
     parser.add_argument("--stack", type=Path, default=STACK_FILE, help="the file that `make up` wrote")
     arguments = parser.parse_args()
     console = Console(highlight=False)
@@ -37,7 +40,9 @@ def main() -> int:
         print(f"make import: there is no {arguments.stack}; start the stack with: make up", file=sys.stderr)
         return 1
     try:
-        done = run(Api.of(json.loads(arguments.stack.read_text())), arguments.file, console)
+        done = run(
+            Api.of(json.loads(arguments.stack.read_text())), f"/{arguments.kind}/imports", arguments.file, console
+        )
     except (JobError, OSError) as error:  # those of requests are OSErrors, too
         print(f"make import: {error}", file=sys.stderr)
         return 1
@@ -47,21 +52,21 @@ def main() -> int:
     return 1 if done["failure"] or done["progress"]["refused"] else 0
 
 
-def run(api: Api, file: Path, console: Console) -> Any:  # noqa: ANN401 - JSON
+def run(api: Api, path: str, file: Path, console: Console) -> Any:  # noqa: ANN401 - JSON
     """Upload the file, watch its import, and show what came of it; returns the import."""
-    created = api.call("POST", "/clients/imports")
+    created = api.call("POST", path)
     size = file.stat().st_size
     if size > created["upload"]["max_bytes"]:
         raise JobError(f"{file} has {size} bytes; at most {created['upload']['max_bytes']} can be uploaded")
     columns = (TextColumn("{task.description:<18}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         _upload(created["upload"], file, size, progress)
-        done = _watch(api, f"/clients/imports/{created['id']}", size, progress)
+        done = _watch(api, f"{path}/{created['id']}", size, progress)
     counts = ", ".join(f"{done['progress'][name]} {name}" for name in COUNTS)
     console.print(f"import {done['id']}: {done['status']}, {done['progress']['rows']} rows: {counts}", soft_wrap=True)
     if done["failure"]:
         console.print(f"it failed: {done['failure']}", soft_wrap=True, markup=False)
-    _show_refused(done, console)
+    _show_refused(done, f"{path}/{created['id']}", console)
     return done
 
 
@@ -89,7 +94,7 @@ def _watch(api: Api, path: str, size: int, progress: Progress) -> Any:  # noqa: 
     raise JobError(f"the import does not go on; look at it later: GET {path}")
 
 
-def _show_refused(done: Any, console: Console) -> None:  # noqa: ANN401 - JSON
+def _show_refused(done: Any, path: str, console: Console) -> None:  # noqa: ANN401 - JSON
     if not (rows := done["refused_rows"]["items"]):
         return
     table = Table("line", "field", "reason", box=None, title="refused", title_justify="left")
@@ -97,7 +102,7 @@ def _show_refused(done: Any, console: Console) -> None:  # noqa: ANN401 - JSON
         table.add_row(str(row["line"]), row["field"], row["reason"])
     console.print(table)
     if done["refused_rows"]["next"]:
-        console.print(f"the first {len(rows)} of {done['progress']['refused']}; all: GET /clients/imports/{done['id']}")
+        console.print(f"the first {len(rows)} of {done['progress']['refused']}; all: GET {path}")
 
 
 if __name__ == "__main__":

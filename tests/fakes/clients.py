@@ -55,10 +55,13 @@ class FakeClientRepository:
             except ConflictError:
                 stale.append(change)
             else:
-                tally = self.tallies[under.id]
-                created = tally.created + (change.before is None)
-                self.tallies[under.id] = Tally(created, tally.changed + change.rows)
+                self.tell(under, created=int(change.before is None), changed=change.rows)
         return stale
+
+    def tell(self, under: Import, created: int, changed: int = 0) -> None:
+        """Count under an import."""
+        tally = self.tallies[under.id]
+        self.tallies[under.id] = Tally(tally.created + created, tally.changed + changed)
 
     def replace(self, before: Client, after: Client) -> Client:
         if before.phone != after.phone:

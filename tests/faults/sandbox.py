@@ -73,7 +73,7 @@ class Sandbox:
             yield InProcess(self.wire, self.clock, self.provider, self.client)
         finally:
             built.send_messages.executor.shutdown()
-            built.import_clients.executor.shutdown()
+            built.import_executor.shutdown()
 
     def _empty(self) -> None:
         dynamodb, sqs, scheduler = (self.client(name) for name in ("dynamodb", "sqs", "scheduler"))

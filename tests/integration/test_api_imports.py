@@ -39,15 +39,15 @@ def run(import_id: str) -> None:
     assert report == {"batchItemFailures": []}
 
 
-def begin(api: Gateway, uploads: FakeUploads, content: str) -> str:
-    created = api("POST", "/clients/imports")
+def begin(api: Gateway, uploads: FakeUploads, content: str, kind: str = "clients") -> str:
+    created = api("POST", f"/{kind}/imports")
     assert created.status == 201, created.text
     uploads.files[created.json["id"]] = content.encode()
     return str(created.json["id"])
 
 
-def look(api: Gateway, import_id: str, query: str = "") -> Answer:
-    return api("GET", f"/clients/imports/{import_id}{query}")
+def look(api: Gateway, import_id: str, query: str = "", kind: str = "clients") -> Answer:
+    return api("GET", f"/{kind}/imports/{import_id}{query}")
 
 
 def test_an_import_is_begun_with_a_form_for_its_file(api: Gateway, built: Application, uploads: FakeUploads) -> None:
@@ -114,6 +114,27 @@ def test_an_import_that_failed_says_why(api: Gateway, uploads: FakeUploads) -> N
     assert shown["status"] == "failed"
     assert shown["failure"].startswith("the header lacks timezone")
     assert shown["finished_at"]
+
+
+def test_suppressed_phones_are_imported(api: Gateway, uploads: FakeUploads) -> None:
+    one, other, *_ = phones(3)
+    assert api("POST", "/clients", {"phone": one, "timezone": "Asia/Omsk"}).status == 201
+    api("POST", "/suppressions", {"phone": other})
+    import_id = begin(api, uploads, csv_of([*phones(3), "7916"], header="phone"), "suppressions")
+    run(import_id)
+    shown = look(api, import_id, kind="suppressions").json
+    assert (shown["kind"], shown["status"]) == ("suppressions", "finished")
+    counts = {name: shown["progress"][name] for name in ("rows", "created", "changed", "unchanged", "refused")}
+    assert counts == {"rows": 4, "created": 2, "changed": 0, "unchanged": 1, "refused": 1}
+    assert [(row["line"], row["field"]) for row in shown["refused_rows"]["items"]] == [(5, "phone")]
+    assert {each["phone"] for each in api("GET", "/suppressions").json["items"]} == {*phones(3)}
+
+
+@pytest.mark.parametrize(("kind", "other"), [("clients", "suppressions"), ("suppressions", "clients")])
+def test_an_import_is_not_found_under_another_kind(api: Gateway, uploads: FakeUploads, kind: str, other: str) -> None:
+    import_id = begin(api, uploads, "", kind)
+    assert look(api, import_id, kind=kind).json["kind"] == kind
+    assert look(api, import_id, kind=other).status == 404
 
 
 @pytest.mark.usefixtures("uploads")

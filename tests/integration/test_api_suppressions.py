@@ -4,9 +4,11 @@ import pytest
 
 from chalicelib.adapters.tables import AudienceItem, ClientItem, MailingItem, MessageItem, SuppressionItem
 from chalicelib.bootstrap import Application, utc_now
+from chalicelib.config import Settings
 from chalicelib.domain.mailing import MailingStatus
 from tests.builders import mailing, message, ulid
 from tests.gateway import Gateway
+from tests.integration.conftest import SETTINGS
 from tests.tables import items_of
 
 PHONE = "79161234567"
@@ -101,7 +103,7 @@ def test_what_is_no_phone_is_not_suppressed(api: Gateway, method: str, phone: st
 
 def test_another_method_is_named(api: Gateway) -> None:
     answer = api("POST", f"/suppressions/{PHONE}")
-    assert (answer.status, answer.headers["Allow"]) == (405, "DELETE, GET")
+    assert (answer.status, answer.headers["Allow"]) == (405, "DELETE, GET, HEAD")
 
 
 # Preview and test
@@ -147,10 +149,7 @@ def test_a_preview_says_all_there_is_to_say_and_stores_nothing(api: Gateway) -> 
 def test_a_preview_has_a_cost_where_there_is_a_price(
     api: Gateway, built: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = type(built.settings).from_env(
-        {name.upper(): str(value) for name, value in built.settings.model_dump().items() if value is not None}
-        | {"SMS_PART_PRICE": "0.050", "CURRENCY": "EUR"}
-    )
+    settings = Settings.from_env({**SETTINGS, "SMS_PART_PRICE": "0.050", "CURRENCY": "EUR"})
     monkeypatch.setattr(built, "settings", settings)
     monkeypatch.delitem(built.__dict__, "preview_mailing", raising=False)
     assert api("POST", "/clients", CLIENT).status == 201

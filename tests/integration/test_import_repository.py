@@ -9,11 +9,13 @@ import pytest
 from chalicelib.adapters.tables import ImportItem
 from chalicelib.domain.bulk_import import Import, ImportStatus, Refusal, Tally
 from chalicelib.domain.client import ClientChange
+from chalicelib.domain.suppression import Suppression
 from chalicelib.errors import StaleError
-from chalicelib.ports import ClientRepository, ImportRepository
+from chalicelib.ports import ClientRepository, ImportRepository, SuppressionRepository
 from tests.builders import NOW, bulk_import, client, ulid
 from tests.fakes.clients import FakeClientRepository
 from tests.fakes.imports import FakeImportRepository
+from tests.fakes.suppressions import FakeSuppressionRepository
 from tests.tables import items_of
 
 if TYPE_CHECKING:
@@ -44,16 +46,17 @@ RUNNING = replace(
 class Stored:
     imports: ImportRepository
     clients: ClientRepository
+    suppressions: SuppressionRepository
 
 
 @pytest.fixture(params=["dynamodb", "fake"])
 def stored(request: pytest.FixtureRequest) -> Stored:
     if request.param == "fake":
         clients = FakeClientRepository()
-        made = Stored(FakeImportRepository(clients.tallies), clients)
+        made = Stored(FakeImportRepository(clients.tallies), clients, FakeSuppressionRepository(clients))
     else:
         built: Application = request.getfixturevalue("built")
-        made = Stored(built.imports, built.clients)
+        made = Stored(built.imports, built.clients, built.suppressions)
     made.imports.create(WAITING)
     return made
 
@@ -147,6 +150,47 @@ def test_what_others_were_faster_at_is_left_and_not_counted(stored: Stored) -> N
     assert stored.clients.change_many(late, WAITING, 0) == late
     assert stored.clients.change_many([], WAITING, 0) == []
     assert stored.imports.tally(WAITING.id) == Tally(1, 1)
+
+
+def test_clients_are_created_suppressed_if_their_phones_are(stored: Stored) -> None:
+    crowd = [client(id=ulid(n), phone=f"7903{n:07d}") for n in range(300, 340)]
+    for one in crowd[::3]:
+        stored.suppressions.add(Suppression(one.phone, NOW))
+    assert stored.clients.change_many([ClientChange(None, one, 0) for one in crowd], WAITING, 5) == []
+    assert stored.imports.tally(WAITING.id) == Tally(40, 0)
+    for index, one in enumerate(crowd):
+        assert stored.clients.get(one.id) == replace(one, suppressed=index % 3 == 0)
+
+
+def test_a_suppressed_client_stays_so_whatever_an_import_changes(stored: Stored) -> None:
+    one = client(tag="a")
+    stored.clients.create(one)
+    _, before = stored.suppressions.add(Suppression(one.phone, NOW))
+    assert before
+    after = replace(before, tag="b", version=before.version + 1)
+    assert stored.clients.change_many([ClientChange(before, after)], WAITING, 0) == []
+    assert stored.clients.get(one.id) == replace(one, tag="b", version=3, suppressed=True)
+
+
+def test_phones_are_suppressed_and_counted_together(stored: Stored) -> None:
+    crowd = [client(id=ulid(n), phone=f"7903{n:07d}", tag="a") for n in range(300, 360)]
+    for one in crowd:
+        stored.clients.create(one)
+    known = Suppression(crowd[0].phone, NOW)
+    stored.suppressions.add(known)
+    strangers = [f"7916{n:07d}" for n in range(150)]
+    stored.suppressions.add(Suppression(strangers[0], NOW))
+    phones = [*strangers, *(one.phone for one in crowd)]
+    told = stored.suppressions.add_many([Suppression(phone, LATER) for phone in phones], WAITING, 3)
+    after = {one.phone: replace(one, suppressed=True, version=2) for one in crowd}
+    assert told == dict.fromkeys(strangers) | after
+    assert stored.clients.find_by_phones(phones) == after
+    assert stored.imports.tally(WAITING.id) == Tally(208, 0)
+    assert stored.suppressions.get(crowd[0].phone) == known
+    assert stored.suppressions.get(strangers[1]) == Suppression(strangers[1], LATER)
+    assert stored.suppressions.add_many([Suppression(phone, LATER) for phone in phones], WAITING, 3) == told
+    assert stored.suppressions.add_many([], WAITING, 3) == {}
+    assert stored.imports.tally(WAITING.id) == Tally(208, 0)
 
 
 def test_everything_of_an_import_ages(built: "Application") -> None:

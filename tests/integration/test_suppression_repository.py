@@ -8,12 +8,19 @@ import pytest
 
 from chalicelib.adapters.client_repository import DynamoClientRepository
 from chalicelib.adapters.dynamodb import DynamoDB
+from chalicelib.adapters.import_repository import DynamoImportRepository
 from chalicelib.adapters.suppression_repository import DynamoSuppressionRepository
 from chalicelib.domain.audience import Member, parts_of
-from chalicelib.domain.suppression import Suppression
+from chalicelib.domain.bulk_import import Tally
+from chalicelib.domain.client import ClientChange
+from chalicelib.domain.suppression import PARTS, Suppression
 from chalicelib.errors import ConflictError, StaleError
-from tests.builders import NOW, client, ulid
+from chalicelib.services.import_clients import ClientRow, ImportClients
+from chalicelib.services.manage_clients import NewClient
+from tests.builders import NOW, bulk_import, client, ulid
 from tests.fakes.clients import FakeClientRepository
+from tests.fakes.clock import FakeClock
+from tests.fakes.executors import InlineExecutor
 from tests.fakes.suppressions import FakeSuppressionRepository
 
 Clients = DynamoClientRepository | FakeClientRepository
@@ -21,6 +28,7 @@ Suppressions = DynamoSuppressionRepository | FakeSuppressionRepository
 ONE = client(tag="vip")
 OTHER_PHONE = "79160000002"
 SUPPRESSION = Suppression(ONE.phone, NOW)
+IMPORT = bulk_import()
 Both = tuple[Clients, Suppressions]
 
 
@@ -315,6 +323,89 @@ def test_a_client_is_not_deleted_in_the_state_before_its_suppression(slow: Slow,
     with pytest.raises(StaleError):
         clients.delete(ONE)
     assert_agreed(quick, ONE.phone)
+
+
+@pytest.mark.parametrize("what", ["suppressed", "lifted"])
+def test_an_import_creates_no_client_in_the_state_before(slow: Slow, quick: Both, what: str) -> None:
+    interrupted, clients, _ = slow
+    if what == "lifted":
+        quick[1].add(SUPPRESSION)
+    change = ClientChange(None, ONE, 0)
+    other = ClientChange(None, client(id=ulid(2), phone=OTHER_PHONE), 0)
+    interrupted.meanwhile = iter([change_of(what, *quick)])
+    assert clients.change_many([other, change], IMPORT, 0) == [change]
+    assert quick[0].get(ONE.id) is None
+    assert quick[0].get(ulid(2)) == other.after
+    assert clients.change_many([change], IMPORT, 0) == []
+    assert quick[0].get(ONE.id) == replace(ONE, suppressed=what == "suppressed")
+    assert_agreed(quick, ONE.phone)
+
+
+def test_a_row_whose_phone_is_suppressed_meanwhile_comes_again_and_ends_suppressed(
+    slow: Slow, quick: Both, dynamodb: DynamoDB
+) -> None:
+    interrupted, clients, _ = slow
+    interrupted.meanwhile = iter([change_of("suppressed", *quick)])
+    row = ClientRow(NewClient(ONE.phone, ONE.timezone), frozenset({"phone", "timezone"}))
+    ImportClients(clients, FakeClock(), lambda: ONE.id, InlineExecutor())(IMPORT, [row])
+    stored = quick[0].get(ONE.id)
+    assert stored
+    assert stored.suppressed
+    assert_agreed(quick, ONE.phone)
+    assert DynamoImportRepository(dynamodb).tally(IMPORT.id) == Tally(1, 0)
+
+
+@pytest.mark.parametrize(
+    ("there", "what"),
+    [
+        (False, "created"),
+        (True, "tagged"),
+        (True, "moved"),
+        (True, "deleted"),
+        (True, "suppressed"),
+        (False, "suppressed"),
+    ],
+)
+def test_an_import_of_suppressions_finds_what_became_of_a_client_meanwhile(
+    slow: Slow,
+    quick: Both,
+    dynamodb: DynamoDB,
+    there: bool,  # noqa: FBT001 - a case
+    what: str,
+) -> None:
+    interrupted, _, suppressions = slow
+    if there:
+        quick[0].create(ONE)
+    strangers = [Suppression(f"7903{n:07d}", NOW) for n in range(5)]
+    interrupted.meanwhile = iter([change_of(what, *quick)])
+    told = suppressions.add_many([SUPPRESSION, *strangers], IMPORT, 0)
+    assert told == dict.fromkeys(one.phone for one in strangers)
+    assert (quick[1].get(ONE.phone) is not None) == (what == "suppressed")
+    assert_agreed(quick, ONE.phone, OTHER_PHONE)
+    assert suppressions.add_many([SUPPRESSION], IMPORT, 0) == {ONE.phone: quick[0].find_by_phone(ONE.phone)}
+    assert_agreed(quick, ONE.phone, OTHER_PHONE)
+    assert DynamoImportRepository(dynamodb).tally(IMPORT.id) == Tally(5 + (what != "suppressed"), 0)
+
+
+@pytest.mark.parametrize("limit", [3, 50, 500])
+def test_a_page_takes_a_query_for_each_partition_at_most_and_reads_nothing_that_it_does_not_show(
+    quick: Both, dynamodb: DynamoDB, limit: int
+) -> None:
+    _, suppressions = quick
+    suppressions.add_many([Suppression(f"7916{n:07d}", NOW) for n in range(400)], IMPORT, 0)
+    asked: list[int] = []
+    events = dynamodb.client.meta.events
+    events.register("after-call.dynamodb.Query", lambda parsed, **_: asked.append(parsed["Count"]), unique_id="count")
+    pages, after = 0, None
+    while pages == 0 or after is not None:
+        before = len(asked)
+        page = suppressions.page(after, limit)
+        assert len(asked) - before <= PARTS
+        assert sum(asked[before:]) == len(page.items) <= limit
+        pages, after = pages + 1, page.next
+    events.unregister("after-call.dynamodb.Query", unique_id="count")
+    assert sum(asked) == 400
+    assert len(asked) <= pages + PARTS
 
 
 def test_a_phone_of_another_is_refused_whether_it_is_suppressed_or_not(both: Both) -> None:

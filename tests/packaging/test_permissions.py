@@ -136,6 +136,27 @@ def test_files_are_written_for_the_api_and_read_by_the_importer(template: Part) 
     }
 
 
+def test_the_importer_may_write_what_its_rows_concern_and_nothing_else(template: Part) -> None:
+    allowed = {
+        str(statement["Resource"]["Fn::Sub"]).partition("${AWS::StackName}-")[2]: {
+            str(action).removeprefix("dynamodb:") for action in as_list(statement["Action"])
+        }
+        for statement in statements(template, "ImporterRole")
+        if str(as_list(statement["Action"])[0]).startswith("dynamodb:")
+    }
+
+    assert allowed == {
+        "clients": {"BatchGetItem", "PutItem", "ConditionCheckItem"},
+        "audience": {"PutItem", "DeleteItem"},
+        "suppressions": {"BatchGetItem", "PutItem", "ConditionCheckItem"},
+        "mailings": {"GetItem", "PutItem"},
+        "messages": {"BatchGetItem", "PutItem"},
+        "messages/index/by_client": {"Query"},
+        "stats": {"UpdateItem", "Query"},
+        "imports": {"BatchGetItem", "PutItem", "UpdateItem"},
+    }
+
+
 def test_only_the_scheduler_role_may_be_passed_and_only_to_the_scheduler(template: Part) -> None:
     passing = [statement for statement in statements(template) if "iam:PassRole" in as_list(statement["Action"])]
 

@@ -32,23 +32,13 @@ def by_phone(world: ImportWorld) -> dict[str, Client]:
     return {one.phone: one for one in world.clients.stored.values()}
 
 
-def audit(world: ImportWorld, import_id: str) -> Counter[str]:
-    """Count what an import did by what is there, and hold its own counts to it."""
-    one = world.imports.stored[import_id]
-    tally = world.tally(one)
-    refused = len(world.refusals(one))
-    assert one.refused == one.listed == refused
-    assert tally.created + tally.changed + one.unchanged(tally) + refused == one.rows
-    return Counter(created=tally.created, changed=tally.changed, refused=refused, unchanged=one.unchanged(tally))
-
-
 def test_clients_are_created_as_the_api_would(world: ImportWorld) -> None:
     done = world.imported(csv_of(["79161234567,Europe/Moscow,vip", "79031234567,+03:00,"]))
     assert (done.status, done.failure, done.finished_at, done.due_at) == (ImportStatus.FINISHED, None, NOW, None)
     first, second = world.clients.stored.values()
     assert first == client(id=first.id, phone="79161234567", tag="vip")
     assert (second.operator_code, second.tag, second.timezone) == ("903", None, "+03:00")
-    assert audit(world, done.id) == Counter(created=2)
+    assert world.audit(done) == Counter(created=2)
     assert (done.offset, done.rows) == (done.size_bytes, 2)
 
 
@@ -63,7 +53,7 @@ def test_who_has_the_phone_is_changed_and_what_changes_nothing_writes_nothing(wo
     assert world.clients.get(moved.id) == replace(
         moved, timezone="Asia/Omsk", tag=None, updated_at=NOW + MINUTE, version=2
     )
-    assert audit(world, done.id) == Counter(changed=1, unchanged=1)
+    assert world.audit(done) == Counter(changed=1, unchanged=1)
 
 
 def test_a_column_that_the_file_lacks_leaves_the_field_as_it_is(world: ImportWorld) -> None:
@@ -86,7 +76,7 @@ def test_of_rows_with_the_same_phone_the_last_one_wins(world: ImportWorld, apart
     others = [f"{other},Asia/Omsk," for other in phones(apart)]
     done = world.imported(csv_of([f"{phone},Asia/Omsk,a", *others, f"{phone},Asia/Omsk,b", f"{phone},Asia/Omsk,b"]))
     assert by_phone(world)[phone].tag == "b"
-    assert audit(world, done.id) == Counter(created=apart + 1, changed=1, unchanged=1)
+    assert world.audit(done) == Counter(created=apart + 1, changed=1, unchanged=1)
 
 
 def test_rows_are_refused_in_the_words_of_the_api_and_never_shown(world: ImportWorld) -> None:
@@ -114,7 +104,7 @@ def test_rows_are_refused_in_the_words_of_the_api_and_never_shown(world: ImportW
         Refusal(6, "phone", f"{pattern}; timezone: {zone}"),
         Refusal(7, "tag", "must not contain control characters"),
     ]
-    assert audit(world, done.id) == Counter(created=1, refused=6)
+    assert world.audit(done) == Counter(created=1, refused=6)
 
 
 def test_of_very_many_refused_rows_the_first_are_kept_and_all_counted(
@@ -129,7 +119,7 @@ def test_of_very_many_refused_rows_the_first_are_kept_and_all_counted(
 @pytest.mark.parametrize("moment", Moment)
 def test_killed_anywhere_it_goes_on_and_the_counts_are_right(moment: Moment) -> None:
     whole = ImportWorld(hook=(counting := KillSwitch()))
-    expected = audit(whole, whole.imported(FILE).id)
+    expected = whole.audit(whole.imported(FILE))
     assert expected == Counter(created=ROWS - 12, refused=12)
     for number in range(1, counting.calls + 1):
         world = ImportWorld()
@@ -140,7 +130,7 @@ def test_killed_anywhere_it_goes_on_and_the_counts_are_right(moment: Moment) -> 
         world.hook = None
         done = world.run(one)
         assert done.status is ImportStatus.FINISHED
-        assert audit(world, done.id) == expected
+        assert world.audit(done) == expected
         assert len(by_phone(world)) == ROWS - 12
 
 
@@ -157,7 +147,7 @@ def test_without_time_it_hands_itself_on_and_loses_nothing(world: ImportWorld) -
         runs += 1
         assert world.tickets.imports == [one.id] * runs
     assert runs == 2
-    assert audit(world, one.id) == Counter(created=ROWS - 12, refused=12)
+    assert world.audit(one) == Counter(created=ROWS - 12, refused=12)
 
 
 def test_of_two_at_once_one_leaves_it_to_the_other(world: ImportWorld) -> None:
@@ -170,7 +160,7 @@ def test_of_two_at_once_one_leaves_it_to_the_other(world: ImportWorld) -> None:
 
     world.hook = other_is_first
     assert world.run(one).status is ImportStatus.FINISHED
-    assert audit(world, one.id) == Counter(created=ROWS - 12, refused=12)
+    assert world.audit(one) == Counter(created=ROWS - 12, refused=12)
 
 
 def test_an_import_that_has_ended_is_left_alone(world: ImportWorld) -> None:
@@ -195,7 +185,7 @@ def test_a_file_that_cannot_be_read_on_fails_and_says_what_was_done(
 ) -> None:
     done = world.imported(content)
     assert (done.status, done.failure, done.ended) == (ImportStatus.FAILED, failure, True)
-    assert audit(world, done.id)["created"] == created == len(by_phone(world))
+    assert world.audit(done)["created"] == created == len(by_phone(world))
     assert done.offset <= done.size_bytes
 
 
@@ -280,7 +270,7 @@ def test_a_client_that_others_change_meanwhile_is_read_again(world: ImportWorld)
     done = world.imported(csv_of([f"{one.phone},Asia/Omsk,b", "79031234567,Asia/Omsk,"]))
     after = by_phone(world)[one.phone]
     assert (after.operator_code, after.tag, after.version) == ("999", "b", TRIES + 1)
-    assert audit(world, done.id) == Counter(created=1, changed=1)
+    assert world.audit(done) == Counter(created=1, changed=1)
 
 
 def test_a_client_that_others_keep_changing_has_the_ticket_come_again(world: ImportWorld) -> None:

@@ -10,7 +10,7 @@ from chalicelib.domain.suppression import PARTS, Suppression, part_of
 from chalicelib.errors import NotFoundError, StaleError, TransientError
 from chalicelib.services.optimistic import TRIES
 from tests.builders import NOW, client, mailing, message, ulid
-from tests.fakes.suppressions import FakeSuppressionRepository
+from tests.fakes.suppressions import RacedSuppressions
 from tests.fakes.watched import Moment, failing
 from tests.world import BREAKER_POLICY, World, clients
 
@@ -156,42 +156,18 @@ def test_what_is_not_suppressed_is_not_found() -> None:
         suppress.lift(ONE.phone)
 
 
-def test_many_phones_are_suppressed_each_once() -> None:
-    made = world(row(1), row(2, TWO.id))
-    phones = [ONE.phone, TWO.phone, "79990000000"]
-    made.suppress()(phones)
-    made.suppress()(phones)
-    assert {each.phone for each in made.suppress().page(None, 10).items} == set(phones)
-    assert ends(made) == [SUPPRESSED, SUPPRESSED]
-    made.check(RUNNING)
-
-
-class Changing(FakeSuppressionRepository):
-    """Suppressions of clients that somebody else changes right before each of the first writes."""
-
-    def __init__(self, made: World, races: int) -> None:
-        super().__init__(made.clients)
-        self._races = races
-
-    def add(self, suppression: Suppression) -> tuple[Suppression, object]:  # type: ignore[override]
-        if self._races:
-            self._races -= 1
-            raise StaleError("changed since")
-        return super().add(suppression)
-
-
 def test_a_phone_is_suppressed_although_others_change_its_client() -> None:
     made = world()
-    made.suppressions = Changing(made, TRIES - 1)
+    made.suppressions = RacedSuppressions(made.clients, TRIES - 1)
     made.suppress().one(ONE.phone)
     assert made.clients.suppressed
 
 
 def test_who_is_never_fast_enough_is_told_so() -> None:
     made = world()
-    made.suppressions = Changing(made, TRIES)
+    made.suppressions = RacedSuppressions(made.clients, TRIES)
     with pytest.raises(StaleError):
-        made.suppress()([ONE.phone])
+        made.suppress().one(ONE.phone)
     assert made.clients.suppressed == {}
 
 
