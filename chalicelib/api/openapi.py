@@ -18,7 +18,6 @@ Json = dict[str, Any]
 
 TAGS = {
     "clients": "Whom messages can be sent to: one client for each phone.",
-    "imports": "Clients from a CSV of up to a million rows, and how far it is.",
     "suppressions": "Phones that no message goes to: who opted out.",
     "imports": "Clients and suppressions from CSV files: uploaded by a signed form, then worked off row by row.",
     "mailings": "What is sent to whom and when, and control over it.",
