@@ -12,17 +12,14 @@ import requests
 from joserfc.jwk import RSAKey
 
 from access_token import fetch_token
-from chalicelib.api import RESOURCES
 from chalicelib.api.scopes import Scope
 from programs import ISSUER, ISSUER_FILE
 from tests.attacks import attacks
-from tests.builders import ulid
 from tests.e2e.conftest import StartStack
+from tests.operations import GUARDED, address_of
 from tests.running_stack import RunningStack, poll
 from tests.tokens import claims_of, signed
 
-GUARDED = [operation for resource in RESOURCES for operation in resource.operations if operation.scope]
-IDS = {"client_id": ulid(1), "mailing_id": ulid(2), "message_id": "7"}
 MAKE_TOKEN = Path(__file__).parents[2] / "infra" / "local" / "access_token.py"
 SENDABLE_BYTES = 20_000  # what is longer is refused before it comes to us
 
@@ -65,7 +62,7 @@ def test_without_its_scope_every_operation_is_forbidden_and_the_scope_named(stac
         assert operation.scope
         answer = stack.request(
             operation.method,
-            operation.path.format_map(IDS),
+            address_of(operation),
             {} if operation.body else None,
             headers={"Authorization": f"Bearer {tokens[operation.scope]}"},
         )
@@ -75,7 +72,7 @@ def test_without_its_scope_every_operation_is_forbidden_and_the_scope_named(stac
 
 def test_without_a_token_every_operation_answers_401(stack: RunningStack) -> None:
     for operation in GUARDED:
-        path = operation.path.format_map(IDS)
+        path = address_of(operation)
         answer = stack.request(operation.method, path, headers={"Authorization": None})
         assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer"), operation
 

@@ -9,28 +9,24 @@ from joserfc.jwk import Key
 
 from chalicelib.adapters.access_tokens import AccessTokens
 from chalicelib.adapters.tables import ClientItem, MailingItem
-from chalicelib.api import RESOURCES
+from chalicelib.api import OPERATIONS
 from chalicelib.api.resource import Operation
 from chalicelib.api.scopes import Scope
 from chalicelib.bootstrap import Application
 from chalicelib.config import Settings
 from chalicelib.errors import TransientError
 from tests.attacks import attacks
-from tests.builders import ulid
 from tests.gateway import Answer, Gateway
 from tests.integration.conftest import SETTINGS
+from tests.operations import GUARDED, address_of
 from tests.tables import items_of
 from tests.tokens import AUDIENCE, ISSUER, KEY, TOKEN, claims_of, signed, token_for
 
 CLIENT = {"phone": "79161234567", "timezone": "Europe/Moscow"}
-OPERATIONS = [operation for resource in RESOURCES for operation in resource.operations]
-GUARDED = [operation for operation in OPERATIONS if operation.scope]
-IDS = {"client_id": ulid(1), "mailing_id": ulid(2), "import_id": ulid(3), "message_id": "7", "phone": "79161234567"}
 
 
 def call(api: Gateway, operation: Operation) -> Answer:
-    path = operation.path.format_map(IDS)
-    return api(operation.method, path, {} if operation.body else None)
+    return api(operation.method, address_of(operation), {} if operation.body else None)
 
 
 def name_of(operation: Operation) -> str:
