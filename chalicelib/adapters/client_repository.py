@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from chalicelib.adapters.codec import ItemCodec
-from chalicelib.adapters.counted_changes import Counted, write_counted
+from chalicelib.adapters.counted_changes import Counted, CountedChanges
 from chalicelib.adapters.dynamodb import DynamoDB, Item, translated
 from chalicelib.adapters.tables import AudienceItem, ClientItem, SuppressionItem
 from chalicelib.domain.audience import Member, parts_of
@@ -41,6 +41,7 @@ class DynamoClientRepository:
 
     def __init__(self, dynamodb: DynamoDB) -> None:
         self._dynamodb = dynamodb
+        self._counted_changes = CountedChanges(dynamodb)
         self._clients = ClientItem.Meta.table_name
         self._audience = AudienceItem.Meta.table_name
         self._suppressions = SuppressionItem.Meta.table_name
@@ -84,7 +85,7 @@ class DynamoClientRepository:
         """Store changes, as many a transaction as it takes, each with its share of the import's counters."""
         suppressed = self._suppressed({change.after.phone for change in changes if change.before is None})
         counted = (self._counted(change, suppressed) for change in changes)
-        return write_counted(self._dynamodb, counted, under, shard)
+        return self._counted_changes.write(counted, under, shard)
 
     def _counted(self, change: ClientChange, suppressed: Collection[str]) -> Counted[ClientChange]:
         if change.before:

@@ -24,13 +24,32 @@ class Counted(Generic[Change]):
     tally: Tally
 
 
-def write_counted(
-    dynamodb: DynamoDB, changes: Iterable[Counted[Change]], under: Import, shard: int
-) -> Sequence[Change]:
-    """Write changes, as many a transaction as it takes; returns those that were refused by a condition of theirs."""
-    return [
-        refused.change for together in _transactions(changes) for refused in _write(dynamodb, together, under, shard)
-    ]
+class CountedChanges:
+    """Writes changes of any table together with the counters of the import that makes them."""
+
+    def __init__(self, dynamodb: DynamoDB) -> None:
+        self._dynamodb = dynamodb
+
+    def write(self, changes: Iterable[Counted[Change]], under: Import, shard: int) -> Sequence[Change]:
+        """Write changes, as many a transaction as it takes; returns those that a condition of theirs refused."""
+        return [one.change for together in _transactions(changes) for one in self._write(together, under, shard)]
+
+    def _write(self, pending: Sequence[Counted[Change]], under: Import, shard: int) -> Iterator[Counted[Change]]:
+        """Write changes in one transaction, without those that it is refused for; yields these."""
+        while pending:
+            tally = Tally(sum(one.tally.created for one in pending), sum(one.tally.changed for one in pending))
+            items = [item for one in pending for item in one.items]
+            reasons = self._dynamodb.write([*items, counting(under, shard, tally)])
+            if reasons is None:
+                return
+            each = iter(reasons)
+            left = []
+            for one in pending:
+                if any(reason.get("Code") == _FAILED for reason in list(islice(each, len(one.items)))):
+                    yield one
+                else:
+                    left.append(one)
+            pending = left
 
 
 def _transactions(changes: Iterable[Counted[Change]]) -> Iterator[list[Counted[Change]]]:
@@ -41,23 +60,3 @@ def _transactions(changes: Iterable[Counted[Change]]) -> Iterator[list[Counted[C
             together = []
         together.append(one)
     yield together
-
-
-def _write(
-    dynamodb: DynamoDB, pending: Sequence[Counted[Change]], under: Import, shard: int
-) -> Iterator[Counted[Change]]:
-    """Write changes in one transaction, without those that it is refused for; yields these."""
-    while pending:
-        tally = Tally(sum(one.tally.created for one in pending), sum(one.tally.changed for one in pending))
-        items = [item for one in pending for item in one.items]
-        reasons = dynamodb.write([*items, counting(under, shard, tally)])
-        if reasons is None:
-            return
-        each = iter(reasons)
-        left = []
-        for one in pending:
-            if any(reason.get("Code") == _FAILED for reason in list(islice(each, len(one.items)))):
-                yield one
-            else:
-                left.append(one)
-        pending = left

@@ -6,7 +6,7 @@ from typing import Any
 
 from chalicelib.adapters.client_repository import DynamoClientRepository, suppression_key
 from chalicelib.adapters.codec import ItemCodec
-from chalicelib.adapters.counted_changes import Counted, write_counted
+from chalicelib.adapters.counted_changes import Counted, CountedChanges
 from chalicelib.adapters.dynamodb import DynamoDB, Item, translated
 from chalicelib.adapters.tables import SuppressionItem
 from chalicelib.domain.bulk_import import Import, Tally
@@ -23,6 +23,7 @@ class DynamoSuppressionRepository:
 
     def __init__(self, dynamodb: DynamoDB, clients: DynamoClientRepository) -> None:
         self._dynamodb = dynamodb
+        self._counted_changes = CountedChanges(dynamodb)
         self._clients = clients
         self._suppressions = SuppressionItem.Meta.table_name
 
@@ -73,7 +74,7 @@ class DynamoSuppressionRepository:
             one.phone: self._addition(one, clients.get(one.phone)) for one in suppressions if one.phone not in known
         }
         counted = (Counted(phone, items, Tally(created=1)) for phone, (items, _) in additions.items())
-        stale = set(write_counted(self._dynamodb, counted, under, shard))
+        stale = set(self._counted_changes.write(counted, under, shard))
         added = {phone: after for phone, (_, after) in additions.items() if phone not in stale}
         return {phone: clients.get(phone) for phone in known} | added
 

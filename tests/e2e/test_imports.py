@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,14 @@ import pytest
 import requests
 
 import import_file
-from tests.e2e.steps import phones
+from tests.e2e.steps import (
+    assert_counters_equal_recount,
+    counts_until,
+    create_mailing,
+    finished,
+    load_clients,
+    phones,
+)
 from tests.running_stack import TIMEOUT_SECONDS, RunningStack, poll
 
 PROGRAM = Path(import_file.__file__)
@@ -181,10 +189,10 @@ def test_s3_takes_nothing_but_what_was_signed(stack: RunningStack) -> None:
     assert look(stack, created["id"])["status"] == "waiting"
 
 
-def make_import(stack: RunningStack, tmp_path: Path, file: Path) -> "subprocess.CompletedProcess[str]":
+def make_import(stack: RunningStack, tmp_path: Path, file: Path, *options: str) -> "subprocess.CompletedProcess[str]":
     told = tmp_path / "stack.json"
     told.write_text(json.dumps({"api_url": stack.info.api_url, "token": stack.info.token}))
-    command = [sys.executable, str(PROGRAM), str(file), "--stack", str(told)]
+    command = [sys.executable, str(PROGRAM), str(file), "--stack", str(told), *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -203,3 +211,30 @@ def test_make_import_shows_what_came_of_the_rows(stack: RunningStack, tmp_path: 
     failed = make_import(stack, tmp_path, file)
     assert failed.returncode == 1
     assert "it failed: the header's column 2 is 'zone'" in failed.stdout
+
+
+def test_who_opted_out_by_a_file_gets_nothing_any_more(stack: RunningStack, tmp_path: Path) -> None:
+    load_clients(stack, 40, "by file", timezone="UTC")
+    leaving = [client["phone"] for client in stack.request("GET", "/clients?tag=by%20file").json()["items"]]
+    strangers = [next(phones) for _ in range(1000)]
+    now = datetime.now(UTC)
+    closed = {"from": f"{now + timedelta(hours=10):%H}:00", "to": f"{now + timedelta(hours=11):%H}:00"}
+    mailing_id = create_mailing(stack, "by file", end_at=now + timedelta(hours=20), window=closed)
+    counts_until(stack, mailing_id, "deferred", at_least=40)
+    assert stack.request("POST", "/suppressions", {"phone": leaving[0]}).status_code == 201
+    file = tmp_path / "suppressions.csv"
+    file.write_text("\n".join(["phone", *leaving, *strangers, "7916"]))
+
+    done = make_import(stack, tmp_path, file, "--kind", "suppressions")
+
+    assert "finished, 1041 rows: 1039 created, 0 changed, 1 unchanged, 1 refused" in done.stdout, done.stderr
+    assert finished(stack, mailing_id)["reasons"]["cancelled"] == {"suppressed": 40}
+    assert_counters_equal_recount(stack, mailing_id)
+    file.write_text(f"phone,timezone,tag\n{strangers[0]},UTC,by file\n{next(phones)},UTC,by file\n")
+    assert make_import(stack, tmp_path, file).returncode == 0
+    body = {"start_at": now.isoformat(), "end_at": (now + timedelta(hours=20)).isoformat(), "text": "Hello"}
+    told = stack.request("POST", "/mailings/preview", {**body, "filter": {"tags": ["by file"]}}).json()
+    assert (told["audience"], told["suppressed"]) == (1, 41)
+    import_id = done.stdout.partition("import ")[2].partition(":")[0]
+    assert stack.request("GET", f"/suppressions/imports/{import_id}").json()["progress"]["created"] == 1039
+    assert stack.request("GET", f"/clients/imports/{import_id}").status_code == 404

@@ -351,14 +351,17 @@ def imported_clients(user: User) -> list[Audit]:
     """Clients from a file: of one upload the notice is lost, and a ticket is garbage."""
     user.add_clients(1, tag="b")
     path, content = _upload(
-        user, [*(f"7903000000{n},{ZONE},a" for n in range(3)), f"{user.phones[0]},{ZONE},a", "x,y,z"]
+        user,
+        "clients",
+        "phone,timezone,tag",
+        [*(f"7903000000{n},{ZONE},a" for n in range(3)), f"{user.phones[0]},{ZONE},a", "x,y,z"],
     )
     user.deployment.queues["import"].put("no json")
     user.deployment.queues["import"].put(
         json.dumps({"Records": [{"s3": {"object": {"key": path.rpartition("/")[2]}}}]})
     )
     user.deployment.work_once("import")
-    lost, _ = _upload(user, [f"7903000000{n},{ZONE},a" for n in range(2, 4)])
+    lost, _ = _upload(user, "clients", "phone,timezone,tag", [f"7903000000{n},{ZONE},a" for n in range(2, 4)])
     user.deployment.heal(until=lambda: all(user.ask("GET", one)["finished_at"] for one in (path, lost)))
     done, other = (user.ask("GET", one) for one in (path, lost))
     assert (done["status"], other["status"]) == ("finished", "finished")
@@ -379,12 +382,28 @@ def imported_clients(user: User) -> list[Audit]:
     return [user.ended(user.mail())]
 
 
-def _upload(user: User, rows: list[str]) -> tuple[str, bytes]:
+def imported_suppressions(user: User) -> list[Audit]:
+    """Who opted out, from a file: somebody whose message waits for a retry, and a phone that is suppressed already."""
+    user.add_clients(2)
+    phone, nobodys = user.phones[1], "79990000000"
+    user.deployment.provider.status = lambda to, _number: BUSY if to == int(phone) else OK
+    mailing = user.mail()
+    user.deployment.heal(until=lambda: len(user.rows(mailing)) == len(user.phones))
+    user.ask("POST", "/suppressions", {"phone": nobodys}, wanted=201)
+    path, _ = _upload(user, "suppressions", "phone", [phone, nobodys, "x"])
+    user.deployment.heal(until=lambda: user.ask("GET", path)["finished_at"])
+    progress = user.ask("GET", path)["progress"]
+    assert (progress["created"], progress["unchanged"], progress["refused"]) == (1, 1, 1)
+    assert {each["phone"] for each in user.all_of("/suppressions")} == {phone, nobodys}
+    return [user.ended(mailing, ends=frozenset({"sent", "cancelled.suppressed"}))]
+
+
+def _upload(user: User, kind: str, columns: str, rows: list[str]) -> tuple[str, bytes]:
     """Begin an import and upload its file; nobody is told. Returns its path, and the file."""
-    created = user.ask("POST", "/clients/imports", wanted=201)
-    content = "\n".join(["phone,timezone,tag", *rows]).encode()
+    created = user.ask("POST", f"/{kind}/imports", wanted=201)
+    content = "\n".join([columns, *rows]).encode()
     user.deployment.client("s3").put_object(Bucket=PREFIX, Key=created["id"], Body=content)
-    return f"/clients/imports/{created['id']}", content
+    return f"/{kind}/imports/{created['id']}", content
 
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -410,4 +429,5 @@ SCENARIOS: tuple[Scenario, ...] = (
     pace_of_others,
     falsified_counters,
     imported_clients,
+    imported_suppressions,
 )
