@@ -100,13 +100,18 @@ def _our_frames() -> Iterator[tuple[str, str]]:
 
 
 def find_sites(package: Path = PACKAGE) -> set[Site]:
-    """Read the package's source and list all sites."""
+    """Read the source of the adapters and list all sites; elsewhere `query` and the like are other things."""
     trees = {path.relative_to(package).as_posix(): ast.parse(path.read_text()) for path in package.rglob("*.py")}
     operations = _operations(trees.values())
     models = _models(trees.values())
     modules = {file: _Module(file, tree, operations, models) for file, tree in trees.items()}
     gateway = modules[GATEWAY].asked_by_methods(_GATEWAY_CLASS) if GATEWAY in modules else {}
-    return {site for file, module in modules.items() if file != GATEWAY for site in module.sites(gateway)}
+    return {
+        site
+        for file, module in modules.items()
+        if file.startswith(ADAPTERS) and file != GATEWAY
+        for site in module.sites(gateway)
+    }
 
 
 @dataclass
