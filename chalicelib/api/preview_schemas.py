@@ -9,15 +9,6 @@ from chalicelib.services.preview_mailing import Preview
 Count = Annotated[int, Field(ge=0)]
 
 
-class ZonePreviewResponse(WireModel):
-    """The clients of one time zone."""
-
-    clients: Count
-    opens_at: ShownMoment | None = Field(
-        description="when the first request may begin; null: at no time before the end"
-    )
-
-
 class UnreachableReasonsResponse(WireModel):
     """How many clients cannot be reached, by what stands against it."""
 
@@ -33,7 +24,12 @@ class PreviewResponse(WireModel):
     audience: Count = Field(description="clients who would get a message; the suppressed are not among them")
     suppressed: Count = Field(description="clients whom the filter means and who opted out")
     estimated: bool = Field(description="the audience is too large to be read, and was worked out from a sample")
-    by_timezone: Mapping[str, ZonePreviewResponse] = Field(description="the audience by time zone")
+    by_timezone: Mapping[str, Count] = Field(
+        description="the audience by time zone", examples=[{"Europe/Moscow": 1200}]
+    )
+    opens_at: Mapping[str, ShownMoment | None] = Field(
+        description="by time zone, when the first request may begin; null: at no time before the end"
+    )
     sms_parts: int = Field(ge=1, description="parts of one message")
     sms_encoding: Literal["GSM 03.38", "UCS-2"] = Field(description="what the text needs: 160 or 70 characters a part")
     reachable: Count = Field(
@@ -59,10 +55,8 @@ class PreviewResponse(WireModel):
             audience=zones.total(),
             suppressed=preview.count.suppressed,
             estimated=preview.count.estimated,
-            by_timezone={
-                zone: ZonePreviewResponse(clients=number, opens_at=reach.opens_at[zone])
-                for zone, number in zones.most_common()
-            },
+            by_timezone=dict(zones.most_common()),
+            opens_at=reach.opens_at,
             sms_parts=preview.parts.parts,
             sms_encoding=preview.parts.encoding.value,
             reachable=reach.reachable,

@@ -125,15 +125,13 @@ def test_a_preview_says_all_there_is_to_say_and_stores_nothing(api: Gateway) -> 
     answer = api("POST", "/mailings/preview", given)
 
     assert answer.status == 200, answer.text
-    opens_at = answer.json["by_timezone"]["Asia/Tokyo"]["opens_at"]
+    opens_at = answer.json["opens_at"]["Asia/Tokyo"]
     assert answer.json == {
         "audience": 3,
         "suppressed": 1,
         "estimated": False,
-        "by_timezone": {
-            "Europe/Moscow": {"clients": 2, "opens_at": opens_at},
-            "Asia/Tokyo": {"clients": 1, "opens_at": opens_at},
-        },
+        "by_timezone": {"Europe/Moscow": 2, "Asia/Tokyo": 1},
+        "opens_at": {"Europe/Moscow": opens_at, "Asia/Tokyo": opens_at},
         "sms_parts": 2,
         "sms_encoding": "UCS-2",
         "reachable": 3,
