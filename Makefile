@@ -36,6 +36,14 @@ logs: $(INSTALLED) ## What happened to one id, over all functions: MAILING=, MES
 	@$(RUN) infra/local/journal.py $(if $(MAILING),--mailing '$(MAILING)') $(if $(MESSAGE),--message '$(MESSAGE)') \
 		$(if $(CLIENT),--client '$(CLIENT)') $(if $(SINCE),--since '$(SINCE)') $(if $(STAGE),--stack-name '$(STAGE)')
 
+.PHONY: token
+token: $(INSTALLED) ## An access token of the development issuer: SCOPE="clients:read clients:write" (default: every scope)
+	@$(RUN) infra/local/access_token.py $(if $(SCOPE),--scope '$(SCOPE)')
+
+.PHONY: import
+import: $(INSTALLED) ## Imports a CSV file, with a progress bar: FILE=clients.csv; KIND=suppressions of who opted out
+	@$(RUN) infra/local/import_file.py '$(or $(FILE),clients.csv)' $(if $(KIND),--kind '$(KIND)')
+
 .PHONY: repair
 repair: $(INSTALLED) ## Recounts a mailing's messages and sets its counters right: MAILING=; also DRY_RUN=1, STAGE=stack on AWS
 	@$(RUN) infra/local/repair.py $(if $(MAILING),--mailing '$(MAILING)') $(if $(DRY_RUN),--dry-run) \
@@ -63,6 +71,10 @@ test: $(INSTALLED) ## Every test that this machine can run, with coverage
 .PHONY: faults
 faults: $(INSTALLED) ## The fault suite: scenarios, an error at every call of AWS, an outage; prints what came of each (up to three quarters of an hour)
 	@PYTHONPATH=.:infra/local $(RUN) -m tests.faults.run_all
+
+.PHONY: fuzz
+fuzz: $(INSTALLED) ## The API against its document, by 1,000 cases an operation or CASES= (half an hour); SEED= repeats a run
+	@PYTHONPATH=.:infra/local $(RUN) -m tests.fuzz $(if $(CASES),--cases '$(CASES)') $(if $(SEED),--seed '$(SEED)')
 
 .PHONY: mutants
 mutants: $(INSTALLED) ## Changes the rules of chalicelib/domain in a thousand ways, and counts the changes that no test sees (some minutes)

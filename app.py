@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 from chalice.app import Chalice, CloudWatchEvent, SQSEvent
 
 from chalicelib import api
+from chalicelib.api.import_rows import READERS
 from chalicelib.bootstrap import application
 from chalicelib.services.receive_check import receive_check
-from chalicelib.services.receive_tickets import receive_messages, receive_segments, receive_start
+from chalicelib.services.receive_tickets import receive_imports, receive_messages, receive_segments, receive_start
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -44,6 +45,15 @@ def sender(event: SQSEvent) -> dict[str, Any]:
     """Send the messages that the tickets name; takes from the send queue and the express queue."""
     built = application()
     return receive_messages(_records(event), built.send_messages, built.tickets.dead_letter_messages, _stop_at(event))
+
+
+@app.on_sqs_message(queue_arn=REPLACED_BY_TEMPLATE, name="importer")
+def importer(event: SQSEvent) -> dict[str, Any]:
+    """Import the files that were uploaded."""
+    built = application()
+    return receive_imports(
+        _records(event), built.run_import(READERS), built.tickets.dead_letter_import, _stop_at(event)
+    )
 
 
 @app.schedule("rate(1 minute)", name="dispatcher")

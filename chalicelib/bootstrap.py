@@ -2,9 +2,11 @@
 
 import random
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
@@ -17,6 +19,7 @@ from chalicelib.adapters.control_repository import DynamoControlRepository
 from chalicelib.adapters.counter_repository import DynamoCounterRepository
 from chalicelib.adapters.dead_letter_queues import SqsDeadLetters
 from chalicelib.adapters.dynamodb import DynamoDB
+from chalicelib.adapters.import_repository import DynamoImportRepository
 from chalicelib.adapters.mailing_repository import DynamoMailingRepository
 from chalicelib.adapters.message_lists import DynamoMessageLists
 from chalicelib.adapters.message_repository import DUE_SHARDS, DynamoMessageRepository
@@ -25,9 +28,12 @@ from chalicelib.adapters.queues import QueueUrls, SqsTicketQueue
 from chalicelib.adapters.scheduler import EventBridgeScheduler, ScheduleTarget
 from chalicelib.adapters.secrets import Secrets, Token
 from chalicelib.adapters.segment_repository import DynamoSegmentRepository
+from chalicelib.adapters.suppression_repository import DynamoSuppressionRepository
+from chalicelib.adapters.uploads import S3Uploads
 from chalicelib.config import Settings
 from chalicelib.domain.backoff import Backoff
 from chalicelib.domain.breaker import BreakerPolicy
+from chalicelib.domain.bulk_import import ImportKind
 from chalicelib.domain.dead_letter import DeadQueue
 from chalicelib.domain.delivery import Policy
 from chalicelib.ports import Clock
@@ -35,27 +41,41 @@ from chalicelib.services.cached_mailings import CachedMailings
 from chalicelib.services.check_changed import CheckChanged
 from chalicelib.services.check_drift import CheckDrift
 from chalicelib.services.control_mailings import ControlMailings
+from chalicelib.services.count_audience import CountAudience
 from chalicelib.services.deliver_message import DeliverMessage
 from chalicelib.services.dispatch_due import DispatchDue
 from chalicelib.services.explain_message import ExplainMessage
 from chalicelib.services.finish_mailing import FinishMailing
 from chalicelib.services.follow_client import FollowClient
+from chalicelib.services.import_clients import ImportClients
+from chalicelib.services.import_shares import SHARES
+from chalicelib.services.import_suppressions import ImportSuppressions
 from chalicelib.services.list_dead_letters import ListDeadLetters
 from chalicelib.services.manage_clients import ManageClients
+from chalicelib.services.manage_imports import ManageImports
 from chalicelib.services.manage_mailings import ManageMailings
 from chalicelib.services.order_sweep import OrderSweep
 from chalicelib.services.plan_mailing import PlanMailing
 from chalicelib.services.plan_segment import PlanSegment
+from chalicelib.services.preview_mailing import PreviewMailing, Price
 from chalicelib.services.provider_gate import ProviderGate
 from chalicelib.services.provider_limits import InFlight, Pace
 from chalicelib.services.read_messages import ReadMessages
 from chalicelib.services.read_statistics import ReadStatistics
 from chalicelib.services.redrive_dead_letters import RedriveDeadLetters
 from chalicelib.services.repair_counters import RepairCounters
+from chalicelib.services.resume_imports import ResumeImports
+from chalicelib.services.run_import import RowReader, RowStore, RunImport
 from chalicelib.services.send_messages import SendMessages
+from chalicelib.services.send_test import SendTest
 from chalicelib.services.shared_breaker import SharedBreaker
 from chalicelib.services.start_due import StartDue
+from chalicelib.services.suppress_phones import SuppressPhones
 from chalicelib.services.sweep_messages import SweepMessages
+
+if TYPE_CHECKING:
+    from chalicelib.adapters.access_tokens import AccessTokens
+    from chalicelib.adapters.kept_answers import KeptAnswers
 
 AWS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
 
@@ -89,8 +109,22 @@ class Application:
 
     @cached_property
     def secrets(self) -> Secrets:
-        """Tokens."""
+        """The provider's token, and the key that Vestnik signs with."""
         return Secrets()
+
+    @cached_property
+    def access_tokens(self) -> "AccessTokens | None":
+        """Tells good access tokens from bad ones; None: there is no issuer that could make good ones."""
+        # Here, because the API alone needs them, and they bring cryptography along: 50 ms of each cold start.
+        from chalicelib.adapters.access_tokens import AccessTokens  # noqa: PLC0415
+        from chalicelib.adapters.issuer import Issuer  # noqa: PLC0415
+        from chalicelib.adapters.issuer_keys import IssuerKeys  # noqa: PLC0415
+
+        settings = self.settings
+        if settings.issuer_url is None:
+            return None
+        keys = IssuerKeys(Issuer(settings.issuer_url), time.monotonic)
+        return AccessTokens(keys, settings.issuer_url, settings.api_audience, settings.token_leeway_seconds, self.clock)
 
     @cached_property
     def clients(self) -> DynamoClientRepository:
@@ -101,6 +135,23 @@ class Application:
     def audience(self) -> DynamoClientRepository:
         """The same repository: clients and memberships change together."""
         return self.clients
+
+    @cached_property
+    def suppressions(self) -> DynamoSuppressionRepository:
+        """Suppressed phones."""
+        return DynamoSuppressionRepository(self.dynamodb, self.clients)
+
+    @cached_property
+    def imports(self) -> DynamoImportRepository:
+        """Imports."""
+        return DynamoImportRepository(self.dynamodb)
+
+    @cached_property
+    def uploads(self) -> S3Uploads:
+        """Files to import."""
+        # By itself boto3 signs forms in the old way, which the newer regions refuse.
+        config = AWS.merge(Config(signature_version="s3v4"))
+        return S3Uploads(boto3.client("s3", config=config), self.settings.imports_bucket)
 
     @cached_property
     def mailings(self) -> DynamoMailingRepository:
@@ -128,6 +179,15 @@ class Application:
         return DynamoControlRepository()
 
     @cached_property
+    def kept_answers(self) -> "KeptAnswers":
+        """Answers by idempotency key."""
+        from chalicelib.adapters.kept_answers import (  # noqa: PLC0415 - a tenth of a second, which only the API needs
+            KeptAnswers,
+        )
+
+        return KeptAnswers(self.dynamodb, self.clock)
+
+    @cached_property
     def message_lists(self) -> DynamoMessageLists:
         """Which messages a mailing or a client has."""
         return DynamoMessageLists(self.dynamodb)
@@ -142,6 +202,8 @@ class Application:
             send=names.send_queue_url,
             send_dlq=names.send_dlq_url,
             express=names.express_queue_url,
+            imports=names.import_queue_url,
+            imports_dlq=names.import_dlq_url,
         )
         return SqsTicketQueue(boto3.client("sqs", config=AWS), urls)
 
@@ -154,11 +216,13 @@ class Application:
             DeadQueue.SEND: names.send_dlq_url,
             DeadQueue.EXPRESS: names.express_dlq_url,
             DeadQueue.SCHEDULE: names.scheduler_dlq_url,
+            DeadQueue.IMPORT: names.import_dlq_url,
         }
         sources = {
             DeadQueue.PLAN: names.plan_queue_url,
             DeadQueue.SEND: names.send_queue_url,
             DeadQueue.EXPRESS: names.express_queue_url,
+            DeadQueue.IMPORT: names.import_queue_url,
         }
         return SqsDeadLetters(boto3.client("sqs", config=AWS), urls, sources)
 
@@ -191,8 +255,33 @@ class Application:
         return ManageClients(self.clients, self.audience, self.follow_client, clock=self.clock, new_id=new_id)
 
     @cached_property
+    def manage_imports(self) -> ManageImports:
+        """Imports as the API knows them."""
+        return ManageImports(self.imports, self.uploads, self.clock, new_id)
+
+    @cached_property
+    def import_executor(self) -> Executor:
+        """Stores the shares of a batch of an import."""
+        return ThreadPoolExecutor(SHARES, thread_name_prefix="import")
+
+    def run_import(self, readers: Mapping[ImportKind, RowReader]) -> RunImport:
+        """Work off imports, whose rows are read by the API's rules."""
+        stores: Mapping[ImportKind, RowStore] = {
+            ImportKind.CLIENTS: ImportClients(self.clients, self.clock, new_id, self.import_executor),
+            ImportKind.SUPPRESSIONS: ImportSuppressions(
+                self.suppressions, self.follow_client, self.clock, self.import_executor
+            ),
+        }
+        return RunImport(self.imports, self.uploads, self.tickets, self.clock, readers, stores)
+
+    @cached_property
+    def resume_imports(self) -> ResumeImports:
+        """Brings back imports that nobody is at."""
+        return ResumeImports(self.imports, self.tickets, self.clock)
+
+    @cached_property
     def follow_client(self) -> FollowClient:
-        """Cancels the open messages of a client that is gone."""
+        """Cancels the open messages of a client that is gone or suppressed."""
         return FollowClient(
             self.message_lists,
             self.messages,
@@ -202,6 +291,28 @@ class Application:
             self.policy,
             self.queued_grace,
         )
+
+    @cached_property
+    def suppress_phones(self) -> SuppressPhones:
+        """Who opted out."""
+        return SuppressPhones(self.suppressions, self.follow_client, self.clock)
+
+    @cached_property
+    def preview_mailing(self) -> PreviewMailing:
+        """Says what would become of a mailing."""
+        settings = self.settings
+        price = settings.sms_part_price
+        return PreviewMailing(
+            CountAudience(self.audience, self.clients, self.clock),
+            self.clock,
+            settings.provider_max_per_second,
+            None if price is None else Price(price, settings.currency),
+        )
+
+    @cached_property
+    def send_test(self) -> SendTest:
+        """Sends the text of a mailing to one client."""
+        return SendTest(self.mailings, self.clients, self.messages, self.tickets, self.clock, new_id, self.queued_grace)
 
     @cached_property
     def manage_mailings(self) -> ManageMailings:
@@ -371,6 +482,7 @@ class Application:
         """Brings back what was lost."""
         return DispatchDue(
             self.start_due,
+            self.resume_imports,
             self.finish_mailing,
             self.mailings,
             self.cached_mailings,

@@ -5,26 +5,57 @@ the template can pass each one through without knowing its default.
 """
 
 import os
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic import ValidationError as PydanticValidationError
 
 from chalicelib.errors import ConfigurationError
 
 SettingsModel = TypeVar("SettingsModel", bound=BaseModel)
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def _require_https_off_loopback(url: str) -> str:
+def require_https_off_loopback(url: str) -> str:
+    """Check an address that a token or a key passes to or from.
+
+    Raises:
+        ValueError: it is no http(s) URL, or plain HTTP to another machine.
+    """
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("must be an http(s) URL with a host")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
         raise ValueError("must be https unless the host is loopback")
+    return url
+
+
+def _without_last_slash(url: str) -> str:
     return url.rstrip("/")
+
+
+def _require_no_query(url: str) -> str:
+    if "?" in url or "#" in url:
+        raise ValueError("must have no query and no fragment")
+    return url
+
+
+def _read_origins(listed: object) -> object:
+    return tuple(origin.strip() for origin in listed.split(",")) if isinstance(listed, str) else listed
+
+
+def _require_origin(origin: str) -> str:
+    if not _ORIGIN.fullmatch(require_https_off_loopback(origin)) or origin.endswith("/"):
+        raise ValueError("must be an origin as browsers write it, such as https://app.example")
+    return origin
+
+
+Origin = Annotated[str, AfterValidator(_require_origin)]
 
 
 class Tuning(BaseModel):
@@ -34,7 +65,16 @@ class Tuning(BaseModel):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    provider_url: Annotated[str, AfterValidator(_require_https_off_loopback)]
+    # To the letter as tokens have it in `iss`: Auth0's ends with a slash.
+    issuer_url: Annotated[str, AfterValidator(require_https_off_loopback), AfterValidator(_require_no_query)] | None = (
+        None
+    )
+    api_audience: str = "vestnik"
+    token_leeway_seconds: int = Field(default=30, ge=0, le=300)
+
+    provider_url: Annotated[str, AfterValidator(require_https_off_loopback), AfterValidator(_without_last_slash)]
+    cors_origins: Annotated[tuple[Origin, ...], BeforeValidator(_read_origins)] = ()
+
     provider_connect_timeout_seconds: float = Field(default=3, gt=0, le=10)
     provider_timeout_seconds: float = Field(default=10, gt=0, le=10)
     provider_max_per_second: float | None = Field(default=None, ge=0.1, le=100_000)
@@ -48,6 +88,9 @@ class Tuning(BaseModel):
     max_attempts: int = Field(default=20, ge=1, le=1000)
     backoff_base_seconds: float = Field(default=2, gt=0, le=60)
     backoff_cap_seconds: float = Field(default=900, gt=0, le=900)
+
+    sms_part_price: Decimal | None = Field(default=None, ge=0, le=1_000_000, max_digits=16)
+    currency: str = Field(default="RUB", pattern="^[A-Z]{3}$")
 
     plan_segments: int = Field(default=8, ge=1, le=32)
     express_max_clients: int = Field(default=1000, ge=0, le=10_000)
@@ -64,12 +107,15 @@ class Settings(Tuning):
     send_dlq_url: str = Field(min_length=1)
     express_queue_url: str = Field(min_length=1)
     express_dlq_url: str = Field(min_length=1)
+    import_queue_url: str = Field(min_length=1)
+    import_dlq_url: str = Field(min_length=1)
+    imports_bucket: str = Field(min_length=1)
     planner_arn: str = Field(min_length=1)
     schedule_group: str = Field(min_length=1)
     scheduler_role_arn: str = Field(min_length=1)
     scheduler_dlq_arn: str = Field(min_length=1)
     scheduler_dlq_url: str = Field(min_length=1)
-    api_token_secret: str = Field(min_length=1)
+    signing_key_secret: str = Field(min_length=1)
     provider_token_secret: str = Field(min_length=1)
 
     @classmethod

@@ -31,8 +31,20 @@ class ConflictError(ServiceError):
     """The present state does not allow it, or somebody else was first. HTTP 409."""
 
 
+class RefusedTokenError(ServiceError):
+    """The access token is not good here; the message says why and quotes nothing of it. HTTP 401."""
+
+
 class StaleError(ConflictError):
     """The thing has changed since it was read: read it again, and what was meant may still be possible."""
+
+
+class InProgressError(ConflictError):
+    """The same request is being answered at this moment."""
+
+
+class ReusedKeyError(ConflictError):
+    """The idempotency key belongs to another request."""
 
 
 class TransientError(ServiceError):

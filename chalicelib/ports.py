@@ -9,11 +9,13 @@ from typing import Generic, Protocol, TypeVar
 from chalicelib.domain.answer import Answer
 from chalicelib.domain.audience import Member
 from chalicelib.domain.breaker import Breaker
-from chalicelib.domain.client import Client
+from chalicelib.domain.bulk_import import Import, Refusal, Tally
+from chalicelib.domain.client import Client, ClientChange
 from chalicelib.domain.dead_letter import DeadLetter, DeadQueue
 from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.message import Message, Outcome, Status
 from chalicelib.domain.segment import Segment
+from chalicelib.domain.suppression import Suppression
 
 Clock = Callable[[], datetime]
 Item = TypeVar("Item")
@@ -31,8 +33,11 @@ class Page(Generic[Item]):
 class ClientRepository(Protocol):
     """Clients, their unique phones and their places in the audience, changed together or not at all."""
 
-    def create(self, client: Client) -> None:
-        """Store a client. Raises `ConflictError` if another client has its phone."""
+    def create(self, client: Client) -> Client:
+        """Store a client, suppressed if its phone is; returns it as stored.
+
+        Raises `ConflictError` if another client has its phone, `StaleError` if its id is taken.
+        """
         ...
 
     def get(self, client_id: str) -> Client | None:
@@ -47,8 +52,24 @@ class ClientRepository(Protocol):
         """Read the client with this phone, consistently."""
         ...
 
-    def replace(self, before: Client, after: Client) -> None:
-        """Change a client. Raises `StaleError` if it has changed since, `ConflictError` if the phone is another's."""
+    def find_by_phones(self, phones: Collection[str]) -> Mapping[str, Client]:
+        """Read the clients with these phones, consistently; phones that nobody has are missing from the answer."""
+        ...
+
+    def change_many(self, changes: Sequence[ClientChange], under: Import, shard: int) -> Sequence[ClientChange]:
+        """Create and change clients, none of whom gets another phone, and count them under an import.
+
+        A client and its count change together or not at all. Returns the changes that were not made: the client has
+        changed since it was read, or the phone of a new one is taken. `shard` (0 to 7) is of the counters: who works
+        at the same time takes another.
+        """
+        ...
+
+    def replace(self, before: Client, after: Client) -> Client:
+        """Change a client; returns it as stored: with another phone it is suppressed if that is, and only then.
+
+        Raises `StaleError` if it has changed since, `ConflictError` if the phone is another's.
+        """
         ...
 
     def delete(self, client: Client) -> None:
@@ -61,6 +82,45 @@ class AudienceRepository(Protocol):
 
     def members(self, part: str, after: str | None, limit: int) -> Page[Member]:
         """Read members of a part in order of client id, consistently; `next` is the `after` to go on with."""
+        ...
+
+    def count(self, part: str, after: str | None) -> int:
+        """Count the members of a part that come after this one, without reading them."""
+        ...
+
+
+class SuppressionRepository(Protocol):
+    """Suppressed phones. The client who has such a phone knows it at any moment: both change together or not at all."""
+
+    def get(self, phone: str) -> Suppression | None:
+        """Read the suppression of a phone, consistently."""
+        ...
+
+    def page(self, after: str | None, limit: int) -> Page[Suppression]:
+        """List suppressions in a stable order; `next` is the `after` to go on with."""
+        ...
+
+    def add(self, suppression: Suppression) -> tuple[Suppression, Client | None]:
+        """Suppress a phone; returns the suppression as it is stored by now, and the client who has the phone.
+
+        Raises `StaleError` if that client has changed, come or gone meanwhile.
+        """
+        ...
+
+    def add_many(self, suppressions: Sequence[Suppression], under: Import, shard: int) -> Mapping[str, Client | None]:
+        """Suppress phones, each given once, and count under an import those that were not suppressed.
+
+        A suppression and its count change together or not at all. Returns who has each phone that is suppressed by
+        now, as that client is stored; a phone is missing from the answer, and not suppressed, if its client has
+        changed, come or gone meanwhile. `shard` as for `ClientRepository.change_many`.
+        """
+        ...
+
+    def remove(self, suppression: Suppression) -> Client | None:
+        """Lift a suppression; returns the client who has the phone.
+
+        Raises `StaleError` if it is not there any more, or that client has changed, come or gone meanwhile.
+        """
         ...
 
 
@@ -84,7 +144,7 @@ class MailingRepository(Protocol):
         ...
 
     def page(self, status: MailingStatus | None, after: str | None, limit: int) -> Page[Mailing]:
-        """List mailings that are not deleted, newest first."""
+        """List mailings that are not deleted, newest first; of one status, or of any, and then no tests."""
         ...
 
 
@@ -129,6 +189,13 @@ class MessageRepository(Protocol):
 
         Returns the row of each pair as it is stored by now, whoever stored it; ids may differ from those given
         where another pair's row had taken one.
+        """
+        ...
+
+    def plan_alone(self, mailing: Mailing, message: Message) -> Message:
+        """Store a mailing together with its only row, and count that; returns the row as stored.
+
+        Repeated, it stores nothing and returns the row as it is by now.
         """
         ...
 
@@ -239,6 +306,69 @@ class ControlRepository(Protocol):
         ...
 
 
+class ImportRepository(Protocol):
+    """Imports, their counters and the rows that were refused."""
+
+    def create(self, new: Import) -> None:
+        """Store an import."""
+        ...
+
+    def get(self, import_id: str) -> Import | None:
+        """Read an import, consistently."""
+        ...
+
+    def replace(self, before: Import, after: Import, refusals: Sequence[Refusal] = ()) -> None:
+        """Store how far an import is, and which rows were refused on the way (at most 500).
+
+        Raises `StaleError` if somebody else has stored more since `before` was read.
+        """
+        ...
+
+    def tally(self, import_id: str) -> Tally:
+        """Add up what was counted under an import, consistently."""
+        ...
+
+    def refusals(self, import_id: str, after: str | None, limit: int) -> Page[Refusal]:
+        """List refused rows in order of their lines; `next` is the `after` to go on with."""
+        ...
+
+    def due(self, before: datetime, limit: int) -> Sequence[str]:
+        """List imports at which somebody must look."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UploadForm:
+    """How to upload a file: POST these fields as `multipart/form-data`, and the file after them as `file`."""
+
+    url: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """A file that is there; `etag` tells it from another in its place."""
+
+    size_bytes: int
+    etag: str
+
+
+class Uploads(Protocol):
+    """Files that users upload, one for each import. What can fail raises `TransientError`."""
+
+    def form(self, import_id: str, max_bytes: int, lifetime: timedelta) -> UploadForm:
+        """Allow whoever has this form to upload the file, for a time."""
+        ...
+
+    def find(self, import_id: str) -> Uploaded | None:
+        """Look whether the file is there."""
+        ...
+
+    def read(self, import_id: str, etag: str, start: int, length: int) -> bytes:
+        """Read so many bytes, or those that are left. Raises `UnreadableFileError` if the file is not that one."""
+        ...
+
+
 class TicketQueue(Protocol):
     """A queue of tickets: hints to look at rows."""
 
@@ -248,6 +378,10 @@ class TicketQueue(Protocol):
 
     def send_segments(self, mailing_id: str, segments: Sequence[str], delay: timedelta = timedelta()) -> None:
         """Queue a plan ticket for each segment, after a delay of at most 15 min."""
+        ...
+
+    def send_import(self, import_id: str) -> None:
+        """Queue a ticket for an import."""
         ...
 
     def backlog(self, *, delayed: bool = False) -> int:

@@ -38,6 +38,13 @@ def as_response(url: str, answer: Answer) -> AWSResponse:
     return AWSResponse(url, status, made, _Body(content))
 
 
+def as_xml_error(url: str, code: str) -> AWSResponse:
+    """Make of an error what botocore gets from S3."""
+    content = f"<Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
+    made: Any = HeadersDict({"content-type": "application/xml", "content-length": str(len(content))})
+    return AWSResponse(url, 503, made, _Body(content))
+
+
 @contextmanager
 def answered(
     client: Any,  # noqa: ANN401 - boto3's clients are made at run time

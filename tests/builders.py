@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chalicelib.domain.audience import AudienceFilter
+from chalicelib.domain.bulk_import import Import, ImportKind, ImportStatus
 from chalicelib.domain.client import Client
 from chalicelib.domain.mailing import Mailing, MailingStatus, OnUncertain
 from chalicelib.domain.message import UNLEASED, Message, Status, message_id
@@ -45,6 +46,20 @@ def mailing(**changes: Any) -> Mailing:  # noqa: ANN401 - facts by name
             status=MailingStatus.SCHEDULED,
             created_at=NOW,
             updated_at=NOW,
+        ),
+        **changes,
+    )
+
+
+def bulk_import(**changes: Any) -> Import:  # noqa: ANN401 - facts by name
+    return replace(
+        Import(
+            id=ulid(200),
+            kind=ImportKind.CLIENTS,
+            status=ImportStatus.WAITING,
+            created_at=NOW,
+            expires_at=NOW + timedelta(days=30),
+            due_at=NOW + timedelta(minutes=7),
         ),
         **changes,
     )

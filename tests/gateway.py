@@ -11,13 +11,14 @@ from urllib.parse import parse_qs, quote, urlsplit
 import boto3
 
 from app import app
+from tests.documented import assert_documented
 
-TOKEN = "a-token-of-tests"
 PROXY = "/{proxy+}"
+SIGNING_KEY = "a-key-of-tests"
 
 
-def token_secret(name: str) -> None:
-    boto3.client("secretsmanager").create_secret(Name=name, SecretString=TOKEN)
+def signing_key(name: str) -> None:
+    boto3.client("secretsmanager").create_secret(Name=name, SecretString=SIGNING_KEY)
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Gateway:
-    """Makes of a call the event that API Gateway would, routes included, and of the return value an answer."""
+    """Makes of a call the event that API Gateway would, routes included, and of the return value an answer.
+
+    Each answer is held against the OpenAPI document.
+    """
 
     token: str | None = None
+    milliseconds: int = 29_000  # that the function has left
 
     def __call__(
         self,
@@ -76,7 +81,8 @@ class Gateway:
                 "requestId": "4f8a1f0e-0000-4000-8000-000000000001",
             },
         }
-        answer = app(event, SimpleNamespace())
+        answer = app(event, SimpleNamespace(get_remaining_time_in_millis=lambda: self.milliseconds))
+        assert_documented(method, route, answer["statusCode"], answer["headers"], answer["body"])
         return Answer(answer["statusCode"], answer["headers"], answer["body"])
 
     def _route(self, method: str, path: str) -> tuple[str, dict[str, str]]:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
@@ -21,6 +22,12 @@ class RunningStack:
 
     embedded: EmbeddedStack
     info: StackInfo
+
+    @property
+    def token(self) -> str:
+        """A token with every scope: of the stack's own issuer, which there must be."""
+        assert self.info.token
+        return self.info.token
 
     def request(
         self, method: str, path: str, body: object = None, *, headers: Mapping[str, str | None] | None = None
@@ -72,6 +79,19 @@ class RunningStack:
         )
         assert "FunctionError" not in answer, answer["Payload"].read()
         return bytes(answer["Payload"].read())
+
+    def peak_mb(self, function: str) -> float:
+        """Return the largest resident size that a process of a function has had, in megabytes, by what Linux says."""
+        of_function = f"AWS_LAMBDA_FUNCTION_NAME={self.info.stack_name}-{function}"
+        named = {of_function.encode(), f"AWS_ENDPOINT_URL={self.info.aws_endpoint_url}".encode()}
+        peaks = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if named <= set((process / "environ").read_bytes().split(b"\0")):
+                    peaks.append(int((process / "status").read_text().partition("VmHWM:")[2].split()[0]) / 1024)
+            except (OSError, IndexError):
+                continue  # it has ended meanwhile, or is not ours
+        return max(peaks)
 
     @cached_property
     def _http(self) -> requests.Session:

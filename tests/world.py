@@ -19,6 +19,7 @@ from chalicelib.services.cached_mailings import CachedMailings
 from chalicelib.services.check_changed import CheckChanged
 from chalicelib.services.check_drift import CheckDrift
 from chalicelib.services.control_mailings import ControlMailings
+from chalicelib.services.count_audience import CountAudience
 from chalicelib.services.deliver_message import DeliverMessage
 from chalicelib.services.dispatch_due import DispatchDue
 from chalicelib.services.finish_mailing import FinishMailing
@@ -28,18 +29,23 @@ from chalicelib.services.manage_mailings import ManageMailings
 from chalicelib.services.order_sweep import OrderSweep
 from chalicelib.services.plan_mailing import PlanMailing
 from chalicelib.services.plan_segment import PlanSegment
+from chalicelib.services.preview_mailing import PreviewMailing, Price
 from chalicelib.services.provider_gate import ProviderGate
 from chalicelib.services.provider_limits import InFlight, Pace
 from chalicelib.services.repair_counters import RepairCounters
+from chalicelib.services.resume_imports import ResumeImports
 from chalicelib.services.send_messages import SendMessages
+from chalicelib.services.send_test import SendTest
 from chalicelib.services.shared_breaker import SharedBreaker
 from chalicelib.services.start_due import StartDue
+from chalicelib.services.suppress_phones import SuppressPhones
 from chalicelib.services.sweep_messages import SweepMessages
 from tests.builders import client, ulid
 from tests.fakes.clients import FakeClientRepository
 from tests.fakes.clock import FakeClock
 from tests.fakes.control import FakeControlRepository
 from tests.fakes.executors import InlineExecutor
+from tests.fakes.imports import FakeImportRepository
 from tests.fakes.mailings import FakeMailingRepository
 from tests.fakes.message_lists import FakeMessageLists
 from tests.fakes.messages import DUE_SHARDS, FakeMessageRepository, recount, without_errors
@@ -47,6 +53,7 @@ from tests.fakes.provider import FakeProvider
 from tests.fakes.queues import FakeTicketQueue
 from tests.fakes.scheduler import FakeScheduler
 from tests.fakes.segments import FakeSegmentRepository
+from tests.fakes.suppressions import FakeSuppressionRepository
 from tests.fakes.watched import Hook, watched
 
 QUEUED_GRACE = timedelta(minutes=15)
@@ -58,7 +65,7 @@ BREAKER_POLICY = BreakerPolicy(
     probe_cap=timedelta(seconds=15),
     request_timeout=timedelta(seconds=10),
 )
-MESSAGE_WRITES = ("plan", "lease", "release", "record", "move_due")
+MESSAGE_WRITES = ("plan", "plan_alone", "lease", "release", "record", "move_due")
 QUEUE_WRITES = ("send_messages", "send_segments")
 SEGMENT_WRITES = ("change_mailing", "save")
 MAILING_WRITES = ("replace",)
@@ -104,6 +111,9 @@ class World:
 
     def __post_init__(self) -> None:
         self.segments = FakeSegmentRepository(self.mailings)
+        self.suppressions = FakeSuppressionRepository(self.clients)
+        self.messages.mailings = self.mailings
+        self.imports = FakeImportRepository(self.clients.tallies)
         self.tickets = FakeTicketQueue(self.clock)
         self.lists = FakeMessageLists(stored=lambda: list(self.messages.stored.values()))
         self.metrics: list[tuple[str, int]] = []
@@ -136,6 +146,25 @@ class World:
     def manage_clients(self) -> ManageClients:
         return ManageClients(
             self.clients, self.clients, self.follow_client(), self.clock, lambda: ulid(next(self._ids))
+        )
+
+    def suppress(self) -> SuppressPhones:
+        return SuppressPhones(self.suppressions, self.follow_client(), self.clock)
+
+    def preview(self, price: Price | None = None) -> PreviewMailing:
+        return PreviewMailing(
+            CountAudience(self.clients, self.clients, self.clock), self.clock, self.per_second, part_price=price
+        )
+
+    def send_test(self) -> SendTest:
+        return SendTest(
+            self.mailings,
+            self.clients,
+            self._messages,
+            self._tickets,
+            self.clock,
+            lambda: ulid(next(self._ids)),
+            QUEUED_GRACE,
         )
 
     # What functions do
@@ -248,6 +277,7 @@ class World:
     def dispatcher(self) -> DispatchDue:
         return DispatchDue(
             StartDue(self._mailings, self.scheduler, self.clock),
+            ResumeImports(self.imports, self._tickets, self.clock),
             self.finish(),
             self._mailings,
             self.cached(),

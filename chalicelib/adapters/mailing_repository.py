@@ -30,6 +30,7 @@ _SAME_NAMES = (
     "express",
     "sweep",
     "version",
+    "test_of",
 )
 
 
@@ -87,11 +88,12 @@ class DynamoMailingRepository:
 
 
 def to_item(mailing: Mailing) -> MailingItem:
-    """Make the item of a mailing; a deleted one is without `kind`, and so in no list of all mailings."""
+    """Make the item of a mailing; a deleted one or a test is without `kind`, and so in no list of all mailings."""
     window = mailing.window
+    hidden = mailing.status is MailingStatus.DELETED or mailing.test_of is not None
     return MailingItem(
         **{name: getattr(mailing, name) for name in _SAME_NAMES},
-        kind=None if mailing.status is MailingStatus.DELETED else MailingItem.KIND,
+        kind=None if hidden else MailingItem.KIND,
         operator_codes=list(mailing.filter.operator_codes),
         tags=list(mailing.filter.tags),
         window_from=f"{window.opens_at:%H:%M}" if window else None,

@@ -10,7 +10,8 @@ from typing import Any
 from chalicelib.adapters.codec import ItemCodec
 from chalicelib.adapters.counter_updates import add_outcomes, add_planned
 from chalicelib.adapters.dynamodb import MAX_STATEMENTS, DynamoDB, Item, chunks, translated
-from chalicelib.adapters.tables import CounterItem, MessageItem
+from chalicelib.adapters.mailing_repository import to_item
+from chalicelib.adapters.tables import CounterItem, MailingItem, MessageItem
 from chalicelib.domain.mailing import Mailing
 from chalicelib.domain.message import UNLEASED, Message, Outcome, Reason, Status, message_id
 from chalicelib.ports import DueMessage
@@ -48,19 +49,26 @@ class DynamoMessageRepository:
         self._dynamodb = dynamodb
         self._messages = MessageItem.Meta.table_name
         self._stats = CounterItem.Meta.table_name
+        self._mailings = MailingItem.Meta.table_name
 
     def plan(self, mailing: Mailing, messages: Sequence[Message]) -> Sequence[Message]:
         """Store rows that do not exist yet and count them; up to 99 a transaction."""
         return [row for chunk in chunks(messages, ROWS_PER_PLAN) for row in self._plan_chunk(mailing, chunk)]
 
-    def _plan_chunk(self, mailing: Mailing, messages: Sequence[Message]) -> list[Message]:
+    def plan_alone(self, mailing: Mailing, message: Message) -> Message:
+        """Store a mailing, whose id nobody else can have, with its only row and counter: in one transaction, once."""
+        put = {"Put": {"TableName": self._mailings, "Item": to_item(mailing).to_dynamodb_dict()}}
+        (stored,) = self._plan_chunk(mailing, [message], put)
+        return stored
+
+    def _plan_chunk(self, mailing: Mailing, messages: Sequence[Message], *others: Item) -> list[Message]:
         stored: list[Message] = []
         pending = [(message, 0) for message in messages]
         while pending:
             version = _new_version()
             rows = [replace(message, version=version) for message, _ in pending]
             count = add_planned(self._stats, mailing.id, len(rows))
-            reasons = self._dynamodb.write([*map(self._put_new, rows), count])
+            reasons = self._dynamodb.write([*map(self._put_new, rows), count, *others])
             if reasons is None:
                 return stored + rows
             remaining = []

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.adapters.dynamodb import chunks
 from chalicelib.domain.mailing import Mailing
-from chalicelib.domain.tickets import MessagesTicket, SegmentTicket, Ticket
+from chalicelib.domain.tickets import ImportTicket, MessagesTicket, SegmentTicket, Ticket
 from chalicelib.errors import TransientError
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ class QueueUrls:
     send: str
     send_dlq: str
     express: str
+    imports: str
+    imports_dlq: str
 
 
 class SqsTicketQueue:
@@ -54,6 +56,10 @@ class SqsTicketQueue:
         tickets = [SegmentTicket(v=1, mailing_id=mailing_id, segment=segment) for segment in segments]
         self._send(self._urls.plan, [(ticket, delay) for ticket in tickets])
 
+    def send_import(self, import_id: str) -> None:
+        """Queue a ticket for an import."""
+        self._send(self._urls.imports, [(ImportTicket(v=1, import_ids=[import_id]), timedelta())])
+
     def dead_letter_messages(self, body: str, cause: str) -> None:
         """Set aside a ticket of the sender that no retry can mend, with its cause."""
         self._dead_letter(self._urls.send_dlq, body, cause)
@@ -61,6 +67,10 @@ class SqsTicketQueue:
     def dead_letter_segment(self, body: str, cause: str) -> None:
         """Set aside a plan ticket that no retry can mend, with its cause."""
         self._dead_letter(self._urls.plan_dlq, body, cause)
+
+    def dead_letter_import(self, body: str, cause: str) -> None:
+        """Set aside a ticket of the importer that no retry can mend, with its cause."""
+        self._dead_letter(self._urls.imports_dlq, body, cause)
 
     def backlog(self, *, delayed: bool = False) -> int:
         """Count the tickets for the sender that wait, approximately."""
@@ -74,13 +84,13 @@ class SqsTicketQueue:
             raise TransientError(str(error)) from error
         return sum(map(int, answer["Attributes"].values()))
 
-    def _send(self, url: str, tickets: Sequence[tuple[Ticket, timedelta]]) -> None:
+    def _send(self, url: str, tickets: Sequence[tuple[Ticket | ImportTicket, timedelta]]) -> None:
         for chunk in chunks(tickets, _BATCH):
             entries: Any = [
                 {
                     "Id": str(index),
                     "MessageBody": ticket.model_dump_json(),
-                    "MessageGroupId": ticket.mailing_id,
+                    "MessageGroupId": ticket.group,
                     "DelaySeconds": math.ceil(delay.total_seconds()),
                 }
                 for index, (ticket, delay) in enumerate(chunk)

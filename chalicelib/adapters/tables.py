@@ -4,15 +4,17 @@ Keys and their heat at 10 million clients, 5,000 messages a second (DynamoDB all
 and 3,000 reads a second):
 
 - clients `id`: random; heat as written.
+- suppressions `part`: 32 partitions; the transactions of a file of opt-outs, and a check for each new client.
 - audience `part`: 32 partitions a value; 5,000 new clients a second, two units each: 313 writes a partition.
 - mailings `id`: read by each sender every 2 s; index `by_id` has one partition, for some writes a mailing.
 - segments `mailing_id`: one write per page of a segment, 10 a second.
 - messages `id`: a hash, spread evenly. `by_mailing`: 64 partitions a large mailing, 78 writes each.
   `by_client`: as many partitions as clients. `by_due`: 32 shards a status, 157 inserts and removals each.
 - control `name`: each sender reads `breaker` once a second; `pace`, with a limit, is written four times a second
-  or once for 50 requests, whichever is more.
+  or once for 50 requests, whichever is more. Idempotency keys are random, two writes each.
 - stats `mailing_id`: 64 counters and as many minute counters a mailing; 52 transactions a second over them. One more
   counter for repairs.
+- imports `id`: a write a batch and one a transaction of clients, the latter over 8 counters.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -81,6 +83,18 @@ class ClientItem(Model):
     created_at = TimestampAttribute(null=True)
     updated_at = TimestampAttribute(null=True)
     version = NumberAttribute(null=True)
+    suppressed = BooleanAttribute(null=True)
+
+
+class SuppressionItem(Model):
+    """A phone to which nothing is sent; the client who has it, if there is one, knows so too."""
+
+    class Meta:
+        table_name = "suppressions"
+
+    part = UnicodeAttribute(hash_key=True)
+    phone = UnicodeAttribute(range_key=True)
+    created_at = TimestampAttribute()
 
 
 class AudienceItem(Model):
@@ -93,6 +107,8 @@ class AudienceItem(Model):
     client_id = UnicodeAttribute(range_key=True)
     operator_code = UnicodeAttribute()
     tag = UnicodeAttribute(null=True)
+    suppressed = BooleanAttribute(null=True)
+    timezone = UnicodeAttribute(null=True)
 
 
 class MailingsById(GlobalSecondaryIndex["MailingItem"]):
@@ -118,7 +134,7 @@ class MailingsByStatus(GlobalSecondaryIndex["MailingItem"]):
 
 
 class MailingItem(Model):
-    """A mailing. `kind` is there unless it was deleted: it puts the mailing into `by_id`."""
+    """A mailing. `kind` is there unless it was deleted or is a test: it puts the mailing into `by_id`."""
 
     class Meta:
         table_name = "mailings"
@@ -146,6 +162,7 @@ class MailingItem(Model):
     express = BooleanAttribute()
     sweep = NumberAttribute(default=0)
     version = NumberAttribute()
+    test_of = UnicodeAttribute(null=True)
 
     by_id = MailingsById()
     by_status = MailingsByStatus()
@@ -266,7 +283,11 @@ class CounterItem(Model):
 
 
 class ControlItem(Model):
-    """What all senders share, a named item each: `breaker`, `pace` and `in_flight`."""
+    """What all senders share, a named item each: `breaker`, `pace` and `in_flight`.
+
+    Beside them lie the answers by idempotency key, `idempotency#…`, in a shape of Powertools' own, and the ids of what
+    such requests create (`kept_answers`).
+    """
 
     class Meta:
         table_name = "control"
@@ -293,15 +314,70 @@ class ControlItem(Model):
     # Of what is in flight: by sender the requests that it may make, and until when in milliseconds since 1970.
     taken: JSONAttribute = JSONAttribute(null=True)
 
+    # Of what a request with an idempotency key creates.
+    created_id = UnicodeAttribute(null=True)
+    expires_at = ExpiryAttribute(null=True)
+
+
+class ImportsByDue(GlobalSecondaryIndex["ImportItem"]):
+    """Imports that have not ended, by the moment after which somebody must look again."""
+
+    class Meta:
+        index_name = "by_due"
+        projection = KeysOnlyProjection()
+
+    due_shard = UnicodeAttribute(hash_key=True)
+    due_at = TimestampAttribute(range_key=True)
+
+
+class ImportItem(Model):
+    """An import (`import`), a share of its counters (`counts#3`), or refused rows up to a line (`refused#0000000512`).
+
+    `refusals` is JSON: `[[line, field, reason], …]`.
+    """
+
+    class Meta:
+        table_name = "imports"
+
+    id = UnicodeAttribute(hash_key=True)
+    part = UnicodeAttribute(range_key=True)
+    kind = UnicodeAttribute(null=True)
+    status = UnicodeAttribute(null=True)
+    created_at = TimestampAttribute(null=True)
+    started_at = TimestampAttribute(null=True)
+    finished_at = TimestampAttribute(null=True)
+    etag = UnicodeAttribute(null=True)
+    size_bytes = NumberAttribute(null=True)
+    offset = NumberAttribute(null=True)
+    line = NumberAttribute(null=True)
+    delimiter = UnicodeAttribute(null=True)
+    columns: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, null=True)
+    rows = NumberAttribute(null=True)
+    refused = NumberAttribute(null=True)
+    listed = NumberAttribute(null=True)
+    tries = NumberAttribute(null=True)
+    failure = UnicodeAttribute(null=True)
+    due_shard = UnicodeAttribute(null=True)
+    due_at = TimestampAttribute(null=True)
+    version = NumberAttribute(null=True)
+    created = NumberAttribute(null=True)
+    changed = NumberAttribute(null=True)
+    refusals = UnicodeAttribute(null=True)
+    expires_at = ExpiryAttribute(null=True)
+
+    by_due = ImportsByDue()
+
 
 TABLES: tuple[type[Model], ...] = (
     ClientItem,
+    SuppressionItem,
     AudienceItem,
     MailingItem,
     SegmentItem,
     MessageItem,
     CounterItem,
     ControlItem,
+    ImportItem,
 )
 
 

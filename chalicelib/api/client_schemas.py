@@ -4,6 +4,7 @@ from typing import Any, Self
 from pydantic import Field
 
 from chalicelib.api.schemas import (
+    Entity,
     OperatorCode,
     PageQuery,
     Phone,
@@ -66,14 +67,14 @@ class ListClientsQuery(PageQuery):
         )
 
 
-class ClientResponse(WireModel):
+class ClientResponse(Entity):
     """A client."""
 
     id: ShownId
     phone: Phone
     operator_code: OperatorCode
-    tag: str | None
-    timezone: str
+    tag: str | None = Field(examples=["vip"])
+    timezone: str = Field(examples=["Europe/Moscow"])
     created_at: ShownMoment
     updated_at: ShownMoment
 

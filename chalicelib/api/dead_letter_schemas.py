@@ -1,6 +1,7 @@
 from typing import Annotated, Literal, Self
 
 from pydantic import Field
+from typing_extensions import TypeAliasType
 
 from chalicelib.api.schemas import LimitQuery, ShownMoment, WireModel
 from chalicelib.domain.dead_letter import DeadLetter, DeadQueue
@@ -8,7 +9,7 @@ from chalicelib.services.redrive_dead_letters import Redriven
 
 MAX_IDS = 500
 
-QueueName = Literal["plan", "send", "express", "schedule"]
+QueueName = TypeAliasType("QueueName", Literal["plan", "send", "express", "schedule", "import"])
 LetterId = Annotated[str, Field(min_length=1, max_length=100)]
 
 

@@ -1,4 +1,4 @@
-"""What somebody needs who has nothing but an address: the OpenAPI document, and Swagger UI over it."""
+"""`/openapi.json`: the API, described by itself."""
 
 import json
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from chalice.app import Response
 
 from chalicelib.api.openapi import document
 from chalicelib.api.resource import Resource
+from chalicelib.bootstrap import application
 
 
 def documented(resources: Sequence[Resource]) -> Resource:
@@ -16,13 +17,13 @@ def documented(resources: Sequence[Resource]) -> Resource:
     documentation = Resource(__name__, tag="service")
 
     @cache
-    def text() -> str:
+    def text(issuer_url: str | None) -> str:
         operations = [operation for resource in (*resources, documentation) for operation in resource.operations]
-        return json.dumps(document(operations))
+        return json.dumps(document(operations, issuer_url))
 
     @documentation.get("/openapi.json", None)
     def read_openapi() -> Annotated[Response, "application/json"]:
         """Describe this API by OpenAPI 3.1."""
-        return Response(text(), {"Content-Type": "application/json"})
+        return Response(text(application().settings.issuer_url), {"Content-Type": "application/json"})
 
     return documentation

@@ -1,20 +1,21 @@
 from typing import Any, Literal, Self
 
 from pydantic import Field
+from typing_extensions import TypeAliasType
 
-from chalicelib.api.mailing_schemas import ShownStatus, WindowShape
+from chalicelib.api.mailing_schemas import MailingStatus, WindowShape
 from chalicelib.api.message_schemas import MessageResponse
 from chalicelib.api.schemas import ShownMoment, WireModel
 from chalicelib.domain.explain import Explanation, Facts
 from chalicelib.domain.message import Message
 
-ShownNext = Literal["send", "wait", "expire", "cancel", "fail", "none"]
+NextStep = TypeAliasType("NextStep", Literal["send", "wait", "expire", "cancel", "fail", "none"])
 
 
 class FactsResponse(WireModel):
     """What an explanation rests upon; null is what does not apply or is not known any more."""
 
-    mailing_status: ShownStatus | None = Field(description="null: the mailing was deleted")
+    mailing_status: MailingStatus | None = Field(description="null: the mailing was deleted")
     end_at: ShownMoment | None
     window: WindowShape | None
     timezone: str | None = Field(description="of the client; null: the client was deleted")
@@ -46,7 +47,7 @@ class ExplanationResponse(WireModel):
 
     message: MessageResponse
     explanation: str = Field(description="in words; for people, and may be worded otherwise in another release")
-    next: ShownNext = Field(
+    next: NextStep = Field(
         description="send: a request, as soon as a sender is free, or one is under way; wait: nothing until next_at, "
         "or until somebody starts or resumes the mailing; expire, cancel, fail: it ends without a further request; "
         "none: it has ended"

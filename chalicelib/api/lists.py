@@ -53,4 +53,4 @@ def _scope(request: Request, query: PageQuery) -> str:
 
 def _key() -> str:
     built = application()
-    return built.secrets.get(built.settings.api_token_secret)
+    return built.secrets.get(built.settings.signing_key_secret)

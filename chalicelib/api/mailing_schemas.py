@@ -3,9 +3,11 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
+from typing_extensions import TypeAliasType
 
 from chalicelib.api.schemas import (
     ClockTime,
+    Entity,
     GivenMoment,
     OperatorCode,
     PageQuery,
@@ -24,8 +26,10 @@ from chalicelib.services.manage_mailings import NewMailing
 
 Codes = Annotated[list[OperatorCode], Field(max_length=100, description="any of these; empty: all")]
 Tags = Annotated[list[Tag], Field(max_length=100, description="any of these; empty: all")]
-ShownStatus = Literal["draft", "scheduled", "running", "paused", "finished", "cancelled"]
-Uncertain = Literal["retry", "hold"]
+MailingStatus = TypeAliasType(
+    "MailingStatus", Literal["draft", "scheduled", "running", "paused", "finished", "cancelled"]
+)
+Uncertain = TypeAliasType("Uncertain", Literal["retry", "hold"])
 
 
 class FilterShape(WireModel):
@@ -38,6 +42,13 @@ class FilterShape(WireModel):
         """Merge what is named into a filter."""
         changes: dict[str, Any] = {name: tuple(getattr(self, name)) for name in self.model_fields_set}
         return replace(before, **changes)
+
+
+class FilterResponse(WireModel):
+    """Whom a mailing is for: within a list any, of both lists one each; empty lists mean all clients."""
+
+    operator_codes: Codes
+    tags: Tags
 
     @classmethod
     def of(cls, audience: AudienceFilter) -> Self:
@@ -100,7 +111,7 @@ class CreateMailingRequest(WireModel):
     )
     text: Text
     filter: FilterShape = Field(default_factory=FilterShape)
-    window: WindowShape | None = None
+    window: WindowShape | None = Field(default=None, examples=[{"from": "09:00", "to": "21:00"}])
     on_uncertain: Uncertain = Field(
         default="retry", description="what becomes of a message of which nobody knows whether the provider took it"
     )
@@ -152,20 +163,20 @@ class ChangeMailingRequest(WireModel):
 class ListMailingsQuery(PageQuery):
     """Which mailings."""
 
-    status: ShownStatus | None = Field(default=None, description="only mailings of this status")
+    status: MailingStatus | None = Field(default=None, description="only mailings of this status")
 
 
-class MailingResponse(WireModel):
+class MailingResponse(Entity):
     """A mailing."""
 
     id: ShownId
     start_at: ShownMoment
     end_at: ShownMoment
-    text: str
-    filter: FilterShape
+    text: str = Field(examples=["Hello"])
+    filter: FilterResponse
     window: WindowShape | None
     on_uncertain: Uncertain
-    status: ShownStatus
+    status: MailingStatus
     created_at: ShownMoment
     updated_at: ShownMoment
     finished_at: ShownMoment | None
@@ -175,7 +186,7 @@ class MailingResponse(WireModel):
         """Show a mailing."""
         shown: dict[str, Any] = {name: getattr(mailing, name) for name in cls.model_fields}
         shown |= {
-            "filter": FilterShape.of(mailing.filter),
+            "filter": FilterResponse.of(mailing.filter),
             "window": WindowShape.of(mailing.window) if mailing.window else None,
             "on_uncertain": mailing.on_uncertain.value,
             "status": mailing.status.value,

@@ -1,11 +1,12 @@
 from typing import Literal, Self
 
 from pydantic import Field
+from typing_extensions import TypeAliasType
 
 from chalicelib.api.schemas import PageQuery, ShownId, ShownMoment, WireModel
 from chalicelib.domain.message import Message
 
-MessageStatus = Literal["queued", "deferred", "sent", "failed", "expired", "cancelled"]
+MessageStatus = TypeAliasType("MessageStatus", Literal["queued", "deferred", "sent", "failed", "expired", "cancelled"])
 
 
 class ListMessagesQuery(PageQuery):
@@ -21,7 +22,9 @@ class MessageResponse(WireModel):
     mailing_id: ShownId
     client_id: ShownId
     status: MessageStatus
-    reason: str | None = Field(description="why it is deferred or failed")
+    reason: str | None = Field(
+        description="why it is deferred, failed or cancelled; null: cancelled with its mailing or its client"
+    )
     attempts: int
     created_at: ShownMoment
     sent_at: ShownMoment | None = Field(description="when the provider accepted it")

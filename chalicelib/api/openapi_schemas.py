@@ -1,7 +1,7 @@
 """The JSON schemas of wire models, as an OpenAPI document has them."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
@@ -12,6 +12,7 @@ from chalicelib.api.schemas import WireModel
 Json = dict[str, Any]
 Mode = Literal["validation", "serialization"]
 
+_PREFIX = "#/components/schemas/"
 _LIST = re.compile(r"ListResponse\[(\w+?)(?:Response)?\]")
 
 
@@ -33,18 +34,24 @@ class _Named(GenerateJsonSchema):
 class Schemas:
     """The schemas of all shapes that operations are given or show, each once, by its name."""
 
-    def __init__(self, operations: Iterable[Operation], shown: Iterable[type[WireModel]]) -> None:
+    def __init__(self, operations: Sequence[Operation], shown: Iterable[type[WireModel]]) -> None:
         wanted: dict[tuple[type[WireModel], Mode], None] = {}
         for operation in operations:
+            wanted[operation.query, "validation"] = None
             if operation.body and operation.body.model_fields:
                 wanted[operation.body, "validation"] = None
             if operation.answer:
                 wanted[operation.answer, "serialization"] = None
         wanted |= dict.fromkeys((model, "serialization") for model in shown)
         self._references, made = models_json_schema(
-            list(wanted), ref_template="#/components/schemas/{model}", schema_generator=_Named
+            list(wanted), ref_template=f"{_PREFIX}{{model}}", schema_generator=_Named
         )
         self.definitions: Json = dict(sorted(made["$defs"].items()))
+        # Query strings are no shapes of their own in OpenAPI, but parameters, each for itself.
+        self._queries = {
+            query: self.definitions.pop(self.given(query)["$ref"].removeprefix(_PREFIX))
+            for query in {operation.query for operation in operations}
+        }
 
     def given(self, model: type[WireModel]) -> Json:
         """Refer to what a request holds."""
@@ -54,23 +61,17 @@ class Schemas:
         """Refer to what an answer holds."""
         return self._references[model, "serialization"]
 
-
-def parameters_of(query: type[WireModel]) -> Iterator[Json]:
-    """Describe the query parameters of an operation."""
-    schema = query.model_json_schema(schema_generator=_Named)
-    for name, field in schema.get("properties", {}).items():
-        schema = _given(field)
-        described = {"description": schema.pop("description")} if "description" in schema else {}
-        yield {
-            "name": name,
-            "in": "query",
-            "required": name in schema.get("required", ()),
-            **described,
-            "schema": schema,
-        }
+    def parameters(self, query: type[WireModel]) -> Iterator[Json]:
+        """Describe the parameters of a query string."""
+        described = self._queries[query]
+        for name, field in described.get("properties", {}).items():
+            schema = _never_null(field)
+            description = schema.pop("description")
+            required = name in described.get("required", ())
+            yield {"name": name, "in": "query", "required": required, "description": description, "schema": schema}
 
 
-def _given(field: Json) -> Json:
+def _never_null(field: Json) -> Json:
     """Leave null out of a schema: a parameter is given or is not."""
     if "anyOf" not in field:
         return dict(field)

@@ -6,21 +6,19 @@ from chalicelib.api.schemas import WireModel
 class ProblemResponse(WireModel):
     """Why a request failed, as RFC 9457 has it."""
 
-    type: str = Field(examples=["about:blank"])
-    title: str = Field(description="the status in words", examples=["Not Found"])
-    status: int = Field(examples=[404])
-    detail: str = Field(description="for people", examples=["there is no such client"])
-    instance: str = Field(examples=["urn:vestnik:request:4f8a1f0e-0000-4000-8000-000000000001"])
-    request_id: str = Field(
-        description="the same as in X-Request-Id; the log has it", examples=["4f8a1f0e-0000-4000-8000-000000000001"]
-    )
+    type: str = Field(description="always about:blank: the status says it")
+    title: str = Field(description="the status in words")
+    status: int
+    detail: str = Field(description="for people")
+    instance: str = Field(description="names the request")
+    request_id: str = Field(description="the same as in X-Request-Id; the log has it")
 
 
 class InvalidFieldResponse(WireModel):
     """A field that is not valid."""
 
-    field: str = Field(description="its path, with dots; `body` where it is the whole", examples=["window.from"])
-    message: str = Field(description="for people", examples=["Field required"])
+    field: str = Field(description="its path, with dots; `body` where it is the whole")
+    message: str = Field(description="for people")
 
 
 class InvalidResponse(ProblemResponse):

@@ -1,18 +1,22 @@
 from typing import Any, Literal, Self
 
 from pydantic import Field
+from typing_extensions import TypeAliasType
 
 from chalicelib.api.schemas import ShownMoment, WireModel
 from chalicelib.domain.breaker import Breaker
+
+ProviderState = TypeAliasType("ProviderState", Literal["closed", "open", "half_open"])
+OutageCause = TypeAliasType("OutageCause", Literal["outage", "token"])
 
 
 class ProviderResponse(WireModel):
     """How it stands with the provider: the breaker that all senders share."""
 
-    state: Literal["closed", "open", "half_open"] = Field(
+    state: ProviderState = Field(
         description="closed: requests are made; open: none is; half_open: one is on its way, and decides"
     )
-    cause: Literal["outage", "token"] | None
+    cause: OutageCause | None
     since: ShownMoment | None = Field(description="when it opened; null while it is closed")
     next_probe_at: ShownMoment | None
     slowed_until: ShownMoment | None = Field(description="no request before it: the provider said so (429)")

@@ -4,9 +4,12 @@ What a view declares is all there is: the same signature is what requests are ch
 of, and what the OpenAPI document says.
 
 - Parameters named as a part of the path get its id; `query` and `body` get the shape that they are annotated with,
-  `request` gets Chalice's request, `principal` who makes it.
+  `request` gets Chalice's request, `principal` who makes it, `if_match` which states a change was meant for,
+  `new_id` what makes the id of what is created.
 - The answer is a shape (200), `Created` of one (201), `Accepted` of one (202), None (204), or, where it has no shape,
   a `Response` of Chalice, annotated with its media type: `Annotated[Response, "text/plain"]`.
+
+An answer that shows an `Entity` carries its entity tag. A POST heeds `Idempotency-Key`.
 """
 
 from collections.abc import Callable, Collection
@@ -17,9 +20,11 @@ from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_t
 
 from chalice.app import Blueprint, Request, Response
 
+from chalicelib.api.idempotency import once
 from chalicelib.api.parameters import PATH_PARAMETERS, read_body, read_optional_body, read_query
+from chalicelib.api.preconditions import IfMatch, tagged, unless_known
 from chalicelib.api.problems import answers_problems
-from chalicelib.api.schemas import NoBody, NoQuery, WireModel
+from chalicelib.api.schemas import Entity, NoBody, NoQuery, WireModel
 from chalicelib.api.scopes import Scope
 
 Shape = TypeVar("Shape", bound=WireModel)
@@ -84,16 +89,44 @@ class Operation:
         """The names in its path, in order."""
         return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
 
+    @property
+    def tagged(self) -> bool:
+        """Tell whether its answers carry an entity tag."""
+        return self.answer is not None and issubclass(self.answer, Entity)
+
+    @property
+    def keyed(self) -> bool:
+        """Tell whether it heeds `Idempotency-Key`."""
+        return self.method == "POST" and self.scope is not None
+
+    @property
+    def conditional(self) -> bool:
+        """Tell whether it heeds `If-Match`."""
+        return "if_match" in self.wanted
+
     def answered(self, request: Request, path: dict[str, str]) -> Response:
         """Read the request, call the view, make its answer a response."""
+        given = self._given(request, path)
+        if self.method == "POST":
+            route = [self.path, *(str(given[name]) for name in path)]
+            return once(request, given["principal"], route, lambda new_id: self._answer(given | {"new_id": new_id}))
+        answer = self._answer(given)
+        return unless_known(request, answer) if self.method == "GET" else answer
+
+    def _given(self, request: Request, path: dict[str, str]) -> dict[str, Any]:
         given: dict[str, Any] = {name: PATH_PARAMETERS[name].read(text) for name, text in path.items()}
         if self.body is None:
             given["query"] = read_query(request, self.query)
         else:
             read = read_body if self.needs_body else read_optional_body
             given["body"] = read(request, self.body)
-        given |= {"request": request, "principal": request.context.get(PRINCIPAL)}
-        return _response(self.view(**{name: value for name, value in given.items() if name in self.wanted}))
+        if self.conditional:
+            given["if_match"] = IfMatch.of(request)
+        return given | {"request": request, "principal": request.context.get(PRINCIPAL)}
+
+    def _answer(self, given: dict[str, Any]) -> Response:
+        response = _response(self.view(**{name: value for name, value in given.items() if name in self.wanted}))
+        return tagged(response) if self.tagged else response
 
 
 class Resource(Blueprint):
@@ -132,7 +165,9 @@ class Resource(Blueprint):
             def answering(**path_parameters: str) -> Response:
                 return operation.answered(self.current_request, path_parameters)
 
-            self.route(path, methods=[method])(answering)
+            # Chalice would ask a GET for its Content-Type too; where there is no body, it says nothing.
+            content_types = ["application/json"] if operation.body else []
+            self.route(path, methods=[method], content_types=content_types)(answering)
             return view
 
         return declare
@@ -155,6 +190,10 @@ def _declared(
         (_, media_type), answer = get_args(answer), None
     elif (kind := get_origin(answer)) in _STATUS_OF:
         status, (answer,) = _STATUS_OF[kind], get_args(answer)
+    if method == "POST":
+        problems |= {HTTPStatus.CONFLICT}  # the Idempotency-Key of a request that is being answered
+    if "if_match" in hints:
+        problems |= {HTTPStatus.PRECONDITION_FAILED}
     return Operation(
         method=method,
         path=path,

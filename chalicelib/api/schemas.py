@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
+from chalicelib.domain.identity import ULID
 from chalicelib.domain.phone import PHONE_PATTERN
 from chalicelib.domain.timezone import UnknownTimezoneError, resolve_timezone
 
@@ -23,11 +24,22 @@ _RFC_3339 = re.compile(
 _LIMIT = re.compile(r"[0-9]{1,3}")
 _LINE_ENDS = frozenset("\n\r\t")
 
+# What `_no_control_characters` checks, in the words that JSON Schema has for it.
+_SPACES = r" \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_CONTROL = r"\u0000-\u001f\u007f-\u009f"
+_CONTROL_IN_LINES = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
+_LINE = f"^[^{_CONTROL}]*[^{_CONTROL}{_SPACES}][^{_CONTROL}]*$"
+_LINES = rf"^[^{_CONTROL_IN_LINES}]*[^{_CONTROL}{_SPACES}][^{_CONTROL_IN_LINES}]*$"
+
 
 class WireModel(BaseModel):
     """A shape on the wire. Nothing is converted and nothing unknown is let pass."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Entity(WireModel):
+    """What is stored and can change, as it is shown: answers that show it carry its entity tag."""
 
 
 def absent() -> Any:  # noqa: ANN401 - stands for a field of any type
@@ -88,18 +100,26 @@ _DATE_TIME = WithJsonSchema({"type": "string", "format": "date-time"})
 GivenMoment = Annotated[datetime, BeforeValidator(read_moment), _DATE_TIME]
 ShownMoment = Annotated[datetime, PlainSerializer(write_moment, return_type=str), _DATE_TIME]
 Phone = Annotated[str, Field(pattern=PHONE_PATTERN, description="7 and ten digits", examples=["79161234567"])]
+ClientId = Annotated[str, Field(pattern=f"^{ULID.pattern}$", examples=["01K9XZ3V7D8M2N4P6Q8R0S2T4V"])]
 OperatorCode = Annotated[str, Field(pattern="^[0-9]{3}$", examples=["916"])]
 Tag = Annotated[
-    str, Field(min_length=1, max_length=64, examples=["vip"]), AfterValidator(_no_control_characters(frozenset()))
+    str,
+    Field(min_length=1, max_length=64, examples=["vip"], json_schema_extra={"pattern": _LINE}),
+    AfterValidator(_no_control_characters(frozenset())),
 ]
 Timezone = Annotated[
     str,
-    Field(max_length=64, description="IANA name or ±HH:MM", examples=["Europe/Moscow", "+03:00"]),
+    Field(
+        max_length=64,
+        description="IANA name or ±HH:MM",
+        examples=["Europe/Moscow", "+03:00"],
+        json_schema_extra={"format": "time-zone"},
+    ),
     AfterValidator(_known_timezone),
 ]
 Text = Annotated[
     str,
-    Field(min_length=1, max_length=2000, examples=["Hello"]),
+    Field(min_length=1, max_length=2000, examples=["Hello"], json_schema_extra={"pattern": _LINES}),
     AfterValidator(_no_control_characters(_LINE_ENDS)),
 ]
 ShownId = Annotated[str, Field(examples=[EXAMPLE_ID])]

@@ -4,7 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field
 
-from chalicelib.api.mailing_schemas import MailingResponse, ShownStatus
+from chalicelib.api.mailing_schemas import MailingResponse, MailingStatus
 from chalicelib.api.provider_schemas import ProviderResponse
 from chalicelib.api.schemas import ShownId, ShownMoment, WireModel
 from chalicelib.domain.breaker import Breaker
@@ -33,7 +33,7 @@ class MailingCountsResponse(WireModel):
     """A mailing in the overview."""
 
     id: ShownId
-    status: ShownStatus
+    status: MailingStatus
     start_at: ShownMoment
     end_at: ShownMoment
     messages: CountsResponse
@@ -102,14 +102,20 @@ class SweepResponse(WireModel):
         return cls(**shown)
 
 
+class ReasonsResponse(WireModel):
+    """How many messages for each reason that there is."""
+
+    deferred: Mapping[str, int]
+    failed: Mapping[str, int]
+    cancelled: Mapping[str, int]
+
+
 class MailingStatsResponse(WireModel):
     """Everything that is counted of a mailing."""
 
     mailing: MailingResponse
     messages: CountsResponse
-    reasons: Mapping[str, Mapping[str, int]] = Field(
-        description="under `deferred` and `failed`: how many messages for each reason that there is"
-    )
+    reasons: ReasonsResponse
     attempts: int = Field(description="requests to the provider that were answered, or were not")
     uncertain: int = Field(description="of these, those of which nobody knows whether the provider took the message")
     first_sent_at: ShownMoment | None
@@ -127,7 +133,11 @@ class MailingStatsResponse(WireModel):
         return cls(
             mailing=MailingResponse.of(mailing),
             messages=CountsResponse.of(Counts.of(counts)),
-            reasons={status: statistics.under(status) for status in ("deferred", "failed")},
+            reasons=ReasonsResponse(
+                deferred=statistics.under("deferred"),
+                failed=statistics.under("failed"),
+                cancelled=statistics.under("cancelled"),
+            ),
             attempts=counts["attempts"],
             uncertain=counts["uncertain"],
             first_sent_at=statistics.counters.first_sent_at,

@@ -8,6 +8,7 @@ at 5,000 clients written a second a partition takes about 160 writes of the 1,00
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 from chalicelib.domain.client import Client
 
@@ -27,14 +28,28 @@ class AudienceFilter:
             not self.tags or member.tag in self.tags
         )
 
+    def plans(self, member: "Member") -> bool:
+        """Tell whether a client is to get a message: meant, and not suppressed."""
+        return not member.suppressed and self.matches(member)
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A client as a member of a part: what the planner needs to know of it."""
+    """A client as a member of a part: what planning and its preview need to know of it.
+
+    `timezone` is None of members that were stored before it was.
+    """
 
     client_id: str
     operator_code: str
     tag: str | None
+    suppressed: bool = False
+    timezone: str | None = None
+
+    @classmethod
+    def of(cls, client: Client) -> Self:
+        """Make the member that a client is."""
+        return cls(client.id, client.operator_code, client.tag, client.suppressed, client.timezone)
 
 
 def parts_of(client: Client) -> tuple[str, ...]:
@@ -53,6 +68,12 @@ def parts_to_read(audience: AudienceFilter) -> tuple[str, ...]:
     shorter is read; `AudienceFilter.matches` then applies the other.
     """
     return tuple(_part(kind, value, shard) for kind, value in _values(audience) for shard in range(SHARDS))
+
+
+def shards_to_read(audience: AudienceFilter) -> tuple[tuple[str, ...], ...]:
+    """Name the same parts by shard: each shard holds its share of everyone that the filter means, drawn by lot."""
+    parts = parts_to_read(audience)
+    return tuple(parts[shard::SHARDS] for shard in range(SHARDS))
 
 
 def _values(audience: AudienceFilter) -> Iterator[tuple[str, str]]:

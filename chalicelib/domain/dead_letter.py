@@ -8,13 +8,13 @@ from enum import StrEnum
 from typing import Any
 
 from chalicelib.domain.identity import SEGMENT, ULID
-from chalicelib.domain.tickets import MessagesTicket, SegmentTicket, StartEvent, read
+from chalicelib.domain.tickets import ImportTicket, MessagesTicket, SegmentTicket, StartEvent, read
 from chalicelib.errors import PermanentError
 
 MAX_RECEIVES = 5  # of the queues' redrive policies; a packaging test compares them
 MAX_CAUSE = 500
 
-AnyContent = MessagesTicket | SegmentTicket | StartEvent
+AnyContent = MessagesTicket | SegmentTicket | StartEvent | ImportTicket
 
 
 class DeadQueue(StrEnum):
@@ -24,6 +24,7 @@ class DeadQueue(StrEnum):
     SEND = "send"
     EXPRESS = "express"
     SCHEDULE = "schedule"
+    IMPORT = "import"
 
 
 SHAPES: Mapping[DeadQueue, type[AnyContent]] = {
@@ -31,6 +32,7 @@ SHAPES: Mapping[DeadQueue, type[AnyContent]] = {
     DeadQueue.SEND: MessagesTicket,
     DeadQueue.EXPRESS: MessagesTicket,
     DeadQueue.SCHEDULE: StartEvent,
+    DeadQueue.IMPORT: ImportTicket,
 }
 
 _FAULT = f"failed by a fault of ours, or as the function died, each of {MAX_RECEIVES} times that it was received"
@@ -43,6 +45,7 @@ FAULTS: Mapping[DeadQueue, str] = {
     DeadQueue.SEND: _SENDER_FAULT,
     DeadQueue.EXPRESS: _SENDER_FAULT,
     DeadQueue.SCHEDULE: "EventBridge Scheduler could not call the planner",
+    DeadQueue.IMPORT: f"{_FAULT}; see importer's log line `import interrupted; its ticket comes again`",
 }
 
 

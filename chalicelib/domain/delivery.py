@@ -9,7 +9,17 @@ from chalicelib.domain.breaker import Hold, is_bad
 from chalicelib.domain.client import Client
 from chalicelib.domain.local_window import next_opening
 from chalicelib.domain.mailing import NOT_STARTED, STOPPED, Mailing, MailingStatus, OnUncertain
-from chalicelib.domain.message import Message, Outcome, Reason, Status, ended, put_off, queued_again
+from chalicelib.domain.message import (
+    UNLEASED,
+    Message,
+    Outcome,
+    Reason,
+    Status,
+    ended,
+    message_id,
+    put_off,
+    queued_again,
+)
 from chalicelib.domain.timezone import UnknownTimezoneError, resolve_timezone
 
 # No request starts within a second of the end; a quarter more is for the thread that was told to start one.
@@ -66,6 +76,22 @@ class Leave:
 Decision = Send | PutOff | End | Leave
 
 
+def planned(mailing: Mailing, client_id: str, now: datetime, queued_grace: timedelta) -> Message:
+    """Make the row of a client in a mailing, queued; the repository gives it its version."""
+    id_ = message_id(mailing.id, client_id)
+    return Message(
+        id=id_,
+        mailing_id=mailing.id,
+        client_id=client_id,
+        mailing_shard=mailing.part_of(id_),
+        status=Status.QUEUED,
+        created_at=now,
+        version="",
+        due_at=now + queued_grace,
+        lease_until=UNLEASED,
+    )
+
+
 def decide(  # noqa: C901, PLR0911 - a table of rules in their order of precedence reads best as returns
     message: Message,
     mailing: Mailing | None,
@@ -82,6 +108,8 @@ def decide(  # noqa: C901, PLR0911 - a table of rules in their order of preceden
         return Leave("ended")
     if mailing is None or mailing.status in STOPPED or client is None:
         return End(Status.CANCELLED)
+    if client.suppressed:
+        return End(Status.CANCELLED, Reason.SUPPRESSED)
     if now >= mailing.end_at - END_MARGIN:
         return End(Status.EXPIRED)
     if mailing.status in NOT_STARTED:

@@ -90,7 +90,7 @@ def explain(
         return Explanation(words.past(message, mailing, client, now), Next.NONE, None, facts)
     # As a sender would have it that takes it now.
     asked = message if facts.leased_until else replace(message, leases=message.leases + 1)
-    if mailing is None or client is None or decide(asked, mailing, client, now, policy) == End(Status.CANCELLED):
+    if mailing is None or client is None or _is_cancelled(decide(asked, mailing, client, now, policy)):
         next_, next_at, text = Next.CANCEL, None, words.doomed(mailing, client)
     else:
         course = _course(asked, mailing, client, now, policy, breaker)
@@ -99,6 +99,10 @@ def explain(
     if facts.leased_until:
         text = words.in_hand(facts.leased_until, "" if next_ is Next.SEND else text)
     return Explanation(text, next_, next_at, facts)
+
+
+def _is_cancelled(decision: Decision) -> bool:
+    return isinstance(decision, End) and decision.status is Status.CANCELLED
 
 
 def _course(

@@ -6,7 +6,7 @@ from chalicelib.domain.breaker import Breaker, Cause
 from chalicelib.domain.client import Client
 from chalicelib.domain.delivery import FOR_PROVIDER, Decision, End, Leave, PutOff
 from chalicelib.domain.local_window import LocalWindow, next_opening
-from chalicelib.domain.mailing import Mailing, MailingStatus
+from chalicelib.domain.mailing import STOPPED, Mailing, MailingStatus
 from chalicelib.domain.message import Message, Reason, Status
 from chalicelib.domain.timezone import resolve_timezone
 
@@ -20,14 +20,19 @@ def past(message: Message, mailing: Mailing | None, client: Client | None, now: 
     if message.status is Status.EXPIRED:
         return f"Its mailing came to its end before the provider had accepted it. {_tried(message)}"
     if message.status is Status.CANCELLED:
-        return f"{_why_cancelled(mailing, client)} before the provider had accepted it. {_tried(message)}"
+        suppressed = message.reason is Reason.SUPPRESSED
+        why = "Its client opted out" if suppressed else _why_cancelled(mailing, client)
+        return f"{why} before the provider had accepted it. {_tried(message)}"
     retriable = mailing is not None and mailing.status in RETRIABLE and now < mailing.end_at
     return _why_failed(message) + (" A retry of its mailing queues it again." if retriable else "")
 
 
 def doomed(mailing: Mailing | None, client: Client | None) -> str:
     """Say why an open message is to be cancelled."""
-    return f"{_why_cancelled(mailing, client)}: it is cancelled when a sweep or a sender comes to it."
+    stopped = mailing is None or mailing.status in STOPPED
+    opted_out = client is not None and client.suppressed and not stopped
+    why = "Its client has opted out" if opted_out else _why_cancelled(mailing, client)
+    return f"{why}: it is cancelled when a sweep or a sender comes to it."
 
 
 def in_hand(leased_until: datetime, otherwise: str) -> str:

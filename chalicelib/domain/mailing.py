@@ -44,6 +44,7 @@ class Mailing:
     `version` grows by one with each change. `segments` (how many), `message_shards` (over how many partitions
     its messages are listed) and `express` are fixed when it starts, `planned_at` when each client of its
     audience has a row. `sweep` is the version of the latest change that its rows have to follow, 0 if there was none.
+    `test_of` is the mailing whose text it shows to one client; a mailing that is such a test is in no list or total.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Mailing:
     express: bool = False
     sweep: int = 0
     version: int = 1
+    test_of: str | None = None
 
     @property
     def message_parts(self) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ OPEN = frozenset({Status.QUEUED, Status.DEFERRED})
 
 
 class Reason(StrEnum):
-    """Why a message is `deferred` (first block) or `failed` (second block)."""
+    """Why a message is `deferred` (first block), `failed` (second block) or `cancelled` (third block)."""
 
     WINDOW = "window"
     RETRY = "retry"
@@ -44,6 +44,8 @@ class Reason(StrEnum):
     UNCERTAIN = "uncertain"
     TIMEZONE = "timezone"
     CRASH = "crash"
+
+    SUPPRESSED = "suppressed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import unquote_plus
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic import ValidationError as PydanticValidationError
 
 from chalicelib.domain.message import MAX_TICKET_DELAY, Message
@@ -27,6 +28,11 @@ class Ticket(BaseModel):
     v: Literal[1]
     mailing_id: Id
 
+    @property
+    def group(self) -> str:
+        """What it belongs to: queues serve groups fairly."""
+        return self.mailing_id
+
 
 class MessagesTicket(Ticket):
     """Look at these messages of a mailing."""
@@ -43,6 +49,42 @@ class SegmentTicket(Ticket):
     """Plan on at this segment of a mailing."""
 
     segment: Id
+
+
+class ImportTicket(BaseModel):
+    """Look at these imports. S3 says so in its own words, when a file was uploaded."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    v: Literal[1]
+    import_ids: list[Id]
+
+    @property
+    def group(self) -> str:
+        """What it belongs to."""
+        return "".join(self.import_ids[:1])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_notification(cls, said: Any) -> Any:  # noqa: ANN401 - whatever stands in the queue
+        """Read what S3 says of objects, and what it says to try whether it may write to the queue."""
+        match said:
+            case {"Event": "s3:TestEvent"}:
+                return {"v": 1, "import_ids": []}
+            case {"Records": [*records]}:
+                keys = [record["s3"]["object"]["key"] for record in records if _names_object(record)]
+                return (
+                    {"v": 1, "import_ids": [unquote_plus(key) for key in keys]} if len(keys) == len(records) else said
+                )
+            case _:
+                return said
+
+
+def _names_object(record: object) -> bool:
+    match record:
+        case {"s3": {"object": {"key": str()}}}:
+            return True
+    return False
 
 
 class StartEvent(BaseModel):

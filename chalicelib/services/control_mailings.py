@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chalicelib.domain.mailing import ENDED, STARTED, Mailing, MailingStatus
+from chalicelib.domain.mailing import ENDED, NOT_STARTED, STARTED, Mailing, MailingStatus
 from chalicelib.domain.segment import SegmentKind
 from chalicelib.errors import ConflictError
 from chalicelib.ports import Clock, MailingRepository, Scheduler
@@ -85,7 +85,7 @@ class ControlMailings:
                     f"the mailing is {before.status}, its end_at has passed, and it cannot be {done}{help_}"
                 )
             after = replace(before, **changes, updated_at=now, version=before.version + 1)
-            if sweep and before.segments:
+            if sweep and before.status not in NOT_STARTED:
                 return self.sweep(before, after, sweep)
             self.mailings.replace(before, after)
             return after

@@ -16,6 +16,7 @@ from chalicelib.ports import Clock, DueMessage, MailingRepository, MessageReposi
 from chalicelib.services.cached_mailings import CachedMailings
 from chalicelib.services.finish_mailing import FinishMailing
 from chalicelib.services.plan_segment import SEGMENT_GRACE
+from chalicelib.services.resume_imports import ResumeImports
 from chalicelib.services.shared_breaker import SharedBreaker
 from chalicelib.services.start_due import StartDue
 
@@ -30,12 +31,13 @@ Look = Callable[[], int]
 
 @dataclass(frozen=True, slots=True)
 class DispatchDue:
-    """Brings back what was lost: late mailings, stale segments, due rows, mailings that nobody finished.
+    """Brings back what was lost: late mailings, stale segments and imports, due rows, mailings that nobody finished.
 
     A row's `due_at` moves forward before its ticket is sent: killed in between, it comes due once more.
     """
 
     start_due: StartDue
+    resume_imports: ResumeImports
     finish: FinishMailing
     mailings: MailingRepository
     cached_mailings: CachedMailings
@@ -67,6 +69,7 @@ class DispatchDue:
             return found
 
         started = found_by(lambda: len(self.start_due()))
+        imports = found_by(self.resume_imports)
         segments = found_by(self._segments)
         deferred = found_by(*self._shards(Status.DEFERRED, PUT_OFF_GRACE, stop_at))
         nearly_empty = found_by(self._is_nearly_empty)
@@ -77,6 +80,7 @@ class DispatchDue:
             extra={
                 "mailings_started": started,
                 "mailings_running": running,
+                "imports": imports,
                 "segments": segments,
                 "deferred": deferred,
                 "queued": queued,

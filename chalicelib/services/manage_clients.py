@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from chalicelib.domain.audience import AudienceFilter, parts_to_read
 from chalicelib.domain.client import Client
 from chalicelib.domain.phone import mask, operator_code_of
-from chalicelib.errors import TransientError
+from chalicelib.errors import ConflictError
 from chalicelib.ports import AudienceRepository, ClientRepository, Clock, NewId, Page
 from chalicelib.services.existing import existing_client
 from chalicelib.services.follow_client import FollowClient
@@ -38,15 +38,19 @@ class ManageClients:
     clock: Clock
     new_id: NewId
 
-    def create(self, new: NewClient) -> Client:
+    def create(self, new: NewClient, client_id: str | None = None) -> Client:
         """Create a client.
+
+        Args:
+            new: what is told of it.
+            client_id: an id that only attempts to create this client have; if one of them did, this returns the client.
 
         Raises:
             ConflictError: another client has its phone.
         """
         now = self.clock()
         client = Client(
-            id=self.new_id(),
+            id=client_id or self.new_id(),
             phone=new.phone,
             operator_code=new.operator_code or operator_code_of(new.phone),
             tag=new.tag,
@@ -54,7 +58,13 @@ class ManageClients:
             created_at=now,
             updated_at=now,
         )
-        self.clients.create(client)
+        try:
+            client = self.clients.create(client)
+        except ConflictError:
+            before = self.clients.get(client.id)
+            if before is None:
+                raise
+            return before
         logger.info("client created", extra={"client_id": client.id, "phone": mask(client.phone)})
         return client
 
@@ -84,26 +94,36 @@ class ManageClients:
             if after == before:
                 return before
             after = replace(after, updated_at=self.clock(), version=before.version + 1)
-            self.clients.replace(before, after)
+            after = self.clients.replace(before, after)
             logger.info("client changed", extra={"client_id": client_id, "phone": mask(after.phone)})
             return after
 
-        return optimistically(read_and_replace)
+        client = optimistically(read_and_replace)
+        if client.suppressed:
+            # Its phone may be one that was suppressed before.
+            self.follow_client.as_far_as_it_goes(client_id, client)
+        return client
 
-    def delete(self, client_id: str) -> None:
+    def delete(self, client_id: str, check: Callable[[Client], object] = lambda _: None) -> None:
         """Delete a client, and its phone everywhere; its open messages are cancelled.
+
+        Args:
+            client_id: which.
+            check: raises if the client must not be deleted as it is; asked again if somebody else was faster.
 
         Raises:
             NotFoundError: there is none.
             ConflictError: others kept changing it.
         """
-        optimistically(lambda: self.clients.delete(self.get(client_id)))
+
+        def read_and_delete() -> None:
+            client = self.get(client_id)
+            check(client)
+            self.clients.delete(client)
+
+        optimistically(read_and_delete)
         logger.info("client deleted", extra={"client_id": client_id})
-        try:
-            self.follow_client(client_id)
-        except TransientError as error:
-            # Each open message is cancelled when its own turn comes.
-            logger.warning("messages not cancelled yet", extra={"client_id": client_id, "error": str(error)})
+        self.follow_client.as_far_as_it_goes(client_id)
 
     def with_phone(self, phone: str, meant: AudienceFilter) -> Page[Client]:
         """List the one client with this phone, if there is one and the filter means it."""

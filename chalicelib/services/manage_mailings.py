@@ -18,7 +18,7 @@ from chalicelib.domain.mailing import (
     OnUncertain,
 )
 from chalicelib.domain.segment import SegmentKind
-from chalicelib.errors import ConflictError, FieldError, ValidationError
+from chalicelib.errors import ConflictError, FieldError, StaleError, ValidationError
 from chalicelib.ports import Clock, MailingRepository, NewId, Page, Scheduler
 from chalicelib.services.arming import arm, disarm
 from chalicelib.services.existing import existing_mailing
@@ -40,6 +40,27 @@ class NewMailing:
     on_uncertain: OnUncertain = OnUncertain.RETRY
     draft: bool = False
 
+    def made(self, mailing_id: str, now: datetime) -> Mailing:
+        """Make the mailing.
+
+        Raises:
+            ValidationError: its times contradict each other or the clock.
+        """
+        mailing = Mailing(
+            id=mailing_id,
+            start_at=self.start_at,
+            end_at=self.end_at,
+            text=self.text,
+            filter=self.filter,
+            window=self.window,
+            on_uncertain=self.on_uncertain,
+            status=MailingStatus.DRAFT if self.draft else MailingStatus.SCHEDULED,
+            created_at=now,
+            updated_at=now,
+        )
+        _check_times(mailing, now)
+        return mailing
+
 
 @dataclass(frozen=True, slots=True)
 class ManageMailings:
@@ -51,29 +72,26 @@ class ManageMailings:
     clock: Clock
     new_id: NewId
 
-    def create(self, new: NewMailing) -> Mailing:
+    def create(self, new: NewMailing, mailing_id: str | None = None) -> Mailing:
         """Create a mailing and have it started: at its time, or at once if that has passed; a draft when it is told.
+
+        Args:
+            new: what is told of it.
+            mailing_id: an id that only attempts to create this mailing have; if one of them did, this goes on from
+                there.
 
         Raises:
             ValidationError: its times contradict each other or the clock.
         """
         now = self.clock()
-        mailing = Mailing(
-            id=self.new_id(),
-            start_at=new.start_at,
-            end_at=new.end_at,
-            text=new.text,
-            filter=new.filter,
-            window=new.window,
-            on_uncertain=new.on_uncertain,
-            status=MailingStatus.DRAFT if new.draft else MailingStatus.SCHEDULED,
-            created_at=now,
-            updated_at=now,
-        )
-        _check_times(mailing, now)
-        self.mailings.create(mailing)
-        logger.info("mailing created", extra={"mailing_id": mailing.id})
-        if not new.draft:
+        mailing = new.made(mailing_id or self.new_id(), now)
+        try:
+            self.mailings.create(mailing)
+        except StaleError:
+            mailing = self.get(mailing.id)
+        else:
+            logger.info("mailing created", extra={"mailing_id": mailing.id})
+        if mailing.status is MailingStatus.SCHEDULED:
             arm(self.scheduler, mailing, now)
         return mailing
 
@@ -86,8 +104,9 @@ class ManageMailings:
         return existing_mailing(self.mailings, mailing_id)
 
     def page(self, status: MailingStatus | None, after: str | None, limit: int) -> Page[Mailing]:
-        """List mailings, newest first."""
-        return self.mailings.page(status, after, limit)
+        """List mailings, newest first; tests are left out."""
+        page = self.mailings.page(status, after, limit)
+        return Page([mailing for mailing in page.items if mailing.test_of is None], page.next)
 
     def update(self, mailing_id: str, change: Callable[[Mailing], Mailing]) -> Mailing:
         """Change a mailing; a change that changes nothing stores nothing. A changed start moves the schedule.
@@ -123,8 +142,12 @@ class ManageMailings:
 
         return optimistically(read_and_replace)
 
-    def delete(self, mailing_id: str) -> None:
+    def delete(self, mailing_id: str, check: Callable[[Mailing], object] = lambda _: None) -> None:
         """Delete a mailing: no request of it is begun any more, and nothing lists it.
+
+        Args:
+            mailing_id: which.
+            check: raises if the mailing must not be deleted as it is; asked again if somebody else was faster.
 
         Raises:
             NotFoundError: there is none, or it was deleted before.
@@ -133,6 +156,7 @@ class ManageMailings:
 
         def read_and_replace() -> None:
             before = self.get(mailing_id)
+            check(before)
             after = replace(before, status=MailingStatus.DELETED, updated_at=self.clock(), version=before.version + 1)
             self._store(before, after, sweeps=True)
 

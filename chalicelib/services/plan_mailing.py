@@ -100,7 +100,7 @@ class PlanMailing:
                 pending: list[tuple[str, str | None]] = [(part, None) for part in parts[start : start + PARTS_AT_ONCE]]
                 while pending:
                     pages = list(pool.map(lambda place: self.audience.members(place[0], place[1], PAGE), pending))
-                    found += (member for page in pages for member in page.items if mailing.filter.matches(member))
+                    found += (member for page in pages for member in page.items if mailing.filter.plans(member))
                     if len(found) > self.express_max_clients:
                         return None
                     pending = [(part, page.next) for (part, _), page in zip(pending, pages, strict=True) if page.next]

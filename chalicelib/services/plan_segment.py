@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from typing import TypeGuard
 
 from chalicelib.domain.audience import Member
+from chalicelib.domain.delivery import planned
 from chalicelib.domain.mailing import STOPPED, Mailing
-from chalicelib.domain.message import UNLEASED, Message, Status, message_id
+from chalicelib.domain.message import Status
 from chalicelib.domain.segment import Segment, SegmentKind
 from chalicelib.domain.tickets import SegmentTicket, deal_out
 from chalicelib.ports import (
@@ -75,10 +76,10 @@ class PlanSegment:
 
     def at_once(self, mailing: Mailing, segment: Segment, members: Sequence[Member]) -> None:
         """Plan a segment whose members are known, without a ticket. Killed in it: its `due_at` brings one."""
-        planned = self._plan(mailing, members)
+        messages = self._plan(mailing, members)
         self.segments.save(replace(segment, due_at=None))
         ids = {"mailing_id": mailing.id, "segment": segment.segment}
-        logger.info("segment done", extra=ids | {"messages": planned})
+        logger.info("segment done", extra=ids | {"messages": messages})
         self.finish.planning(mailing.id)
 
     def _plan_page(self, mailing: Mailing, segment: Segment) -> tuple[int, Segment]:
@@ -91,31 +92,17 @@ class PlanSegment:
         part, after = segment.cursor_part, segment.cursor_after
         while part < len(segment.parts) and len(members) < ROWS_PER_PAGE:
             page = self.audience.members(segment.parts[part], after, READ_LIMIT)
-            members += (member for member in page.items if mailing.filter.matches(member))
+            members += (member for member in page.items if mailing.filter.plans(member))
             part, after = (part, page.next) if page.next else (part + 1, None)
         return members, replace(segment, cursor_part=part, cursor_after=after)
 
     def _plan(self, mailing: Mailing, members: Sequence[Member]) -> int:
         now = self.clock()
-        rows = [self._row(mailing, member.client_id, now) for member in members]
+        rows = [planned(mailing, member.client_id, now, self.queued_grace) for member in members]
         stored = self.messages.plan(mailing, rows)
         untouched = [row.id for row in stored if row.status is Status.QUEUED]
         self.tickets.send_messages(mailing, [(ids, timedelta()) for ids in deal_out(untouched)])
         return len(stored)
-
-    def _row(self, mailing: Mailing, client_id: str, now: datetime) -> Message:
-        id_ = message_id(mailing.id, client_id)
-        return Message(
-            id=id_,
-            mailing_id=mailing.id,
-            client_id=client_id,
-            mailing_shard=mailing.part_of(id_),
-            status=Status.QUEUED,
-            created_at=now,
-            version="",
-            due_at=now + self.queued_grace,
-            lease_until=UNLEASED,
-        )
 
 
 def _is_wanted(mailing: Mailing | None, segment: Segment) -> TypeGuard[Mailing]:

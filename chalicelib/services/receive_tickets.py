@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from chalicelib.domain.tickets import AnyTicket, MessagesTicket, SegmentTicket, read
+from chalicelib.domain.tickets import AnyTicket, ImportTicket, MessagesTicket, SegmentTicket, read
 from chalicelib.errors import PermanentError, TransientError
 from chalicelib.services.plan_mailing import PlanMailing
 from chalicelib.services.plan_segment import PlanSegment
+from chalicelib.services.run_import import RunImport
 from chalicelib.services.send_messages import SendMessages
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,20 @@ def receive_segments(
             plan(ticket, stop_at)
         except Exception:
             logger.exception("segment not planned; its ticket comes again", extra={"mailing_id": ticket.mailing_id})
+            failed.append(record)
+    return _report(failed)
+
+
+def receive_imports(records: Sequence[Record], run: RunImport, dead_letter: DeadLetter, stop_at: datetime) -> Report:
+    """Work off a batch of the import queue; arguments and answer as for `receive_messages`."""
+    tickets, failed = _read(ImportTicket, records, dead_letter)
+    for record, ticket in tickets:
+        try:
+            for import_id in ticket.import_ids:
+                run(import_id, stop_at)
+        except Exception:
+            ids = {"import_ids": ticket.import_ids}
+            logger.exception("import interrupted; its ticket comes again", extra=ids)
             failed.append(record)
     return _report(failed)
 

@@ -48,7 +48,7 @@ class Deployment:
         began = time.time()
         try:
             if self._describe() is None:
-                self._refuse_existing_tables(template)
+                self._refuse_what_exists(template)
                 self._cloudformation.create_stack(**request)
             else:
                 self._update(request)
@@ -85,14 +85,21 @@ class Deployment:
         self._s3.put_object(Bucket=bucket, Key=template_key, Body=json.dumps(template).encode())
         return f"{self._s3.meta.endpoint_url}/{bucket}/{template_key}"
 
-    def _refuse_existing_tables(self, template: dict[str, Any]) -> None:
-        """Keep what is there: the emulator empties a table that a new stack names, AWS fails half-way."""
+    def _refuse_what_exists(self, template: dict[str, Any]) -> None:
+        """Keep what is there: the emulator empties a table that a new stack names, AWS fails half-way.
+
+        Buckets are told by the beginning of their names, the stack's; the rest of them is account and region.
+        """
         names = {name.replace("${AWS::StackName}", self._stack_name) for name in _table_names(template)}
         pages = self._dynamodb.get_paginator("list_tables").paginate()
         taken = sorted(names.intersection(name for page in pages for name in page["TableNames"]))
+        beginning = f"{self._stack_name}-imports-"
+        taken += [
+            bucket["Name"] for bucket in self._s3.list_buckets()["Buckets"] if bucket["Name"].startswith(beginning)
+        ]
         if taken:
             raise LocalError(
-                f"there is no stack {self._stack_name}, but tables of its name are: {', '.join(taken)}. "
+                f"there is no stack {self._stack_name}, but tables and buckets of its name are: {', '.join(taken)}. "
                 "Delete or import them, or choose another STACK_NAME."
             )
 

@@ -1,4 +1,4 @@
-"""The embedded stack: emulator, simulated provider and the deployed application, all on loopback."""
+"""The embedded stack on loopback: emulator, simulated provider, development issuer, and the deployed application."""
 
 import fcntl
 import hashlib
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from access_token import fetch_token
 from bundle import Bundle, make_bundle
 from chalicelib.config import Tuning, parse
 from deployment import Deployment
@@ -18,7 +19,17 @@ from files import write_private
 from local_error import LocalError
 from probe import status_of, wait_until
 from processes import Process, ProcessRecord, interrupts_held
-from programs import EMULATOR, EMULATOR_LOG, READY_SECONDS, SIMULATOR, start_emulator, start_simulator
+from programs import (
+    EMULATOR,
+    EMULATOR_LOG,
+    ISSUER,
+    READY_SECONDS,
+    SIMULATOR,
+    read_issuer,
+    start_emulator,
+    start_issuer,
+    start_simulator,
+)
 from sessions import HOST, REGION, LocalSession
 
 INFO_FILE = "stack.json"
@@ -31,7 +42,8 @@ Say = Callable[[str], None]
 class StackOptions:
     """What a stack is made of. Stacks differ in `folder` and `port`.
 
-    `settings` are fields of Tuning by their variables' names; without a PROVIDER_URL a simulator is started.
+    `settings` are fields of Tuning by their variables' names; without a PROVIDER_URL a simulator is started, without an
+    ISSUER_URL a development issuer. `token` is for stack.json where the issuer is somebody else's.
     `parameters` are further parameters of infra/template.yaml, `emulator` the emulator's own variables.
     Without a `port`: the one of the stack that runs in the folder, else 4566.
     """
@@ -42,7 +54,7 @@ class StackOptions:
     settings: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
     emulator: Mapping[str, str] = field(default_factory=dict)
-    api_token: str | None = None
+    token: str | None = None
     provider_token: str | None = None
 
 
@@ -54,9 +66,9 @@ class StackInfo:
     docs_url: str | None
     admin_url: str | None
     metrics_url: str | None
-    token: str
+    token: str | None
     provider_url: str
-    issuer_url: str | None
+    issuer_url: str
     aws_endpoint_url: str
     region: str
     stack_name: str
@@ -67,7 +79,6 @@ class _Memory:
     """What a later `up` has to know of this one."""
 
     port: int
-    api_token: str
     provider_token: str
     fingerprint: str
 
@@ -98,7 +109,7 @@ class EmbeddedStack:
             ConfigurationError: a setting does not parse; nothing was started.
             LocalError: it did not work; what this call started is ended again.
         """
-        parse(Tuning, {"PROVIDER_URL": f"http://{HOST}", **self._options.settings})
+        tuning = parse(Tuning, {"PROVIDER_URL": f"http://{HOST}", **self._options.settings})
         self._folder.mkdir(parents=True, exist_ok=True)
         with self._alone(), self._ending_what_was_started():
             emulator = self._record.living(EMULATOR)
@@ -110,17 +121,17 @@ class EmbeddedStack:
                 port = self._options.port or DEFAULT_PORT
                 self._start_emulator(port)
             provider_token = self._options.provider_token or (memory and memory.provider_token) or _new_token()
-            api_token = self._options.api_token or (memory and memory.api_token) or _new_token()
             provider_url = self._provider(provider_token)
+            issuer_url = self._issuer(tuning.api_audience)
             with self._step("packaging the application"):
                 bundle = make_bundle()
-            parameters = self._parameters(provider_url, api_token, provider_token)
-            fingerprint = _fingerprint(bundle, parameters)
+            parameters = self._parameters(provider_url, issuer_url, provider_token)
+            fingerprint = _fingerprint(bundle, parameters, self._options.token)
             if memory and memory.fingerprint == fingerprint and self._info_file.exists() and self._answers():
                 self._say("the stack is up already, and its sources are unchanged")
                 return self.info()
-            info = self._deploy(port, bundle, parameters, api_token, provider_url)
-            remembered = _Memory(port, api_token, provider_token, fingerprint)
+            info = self._deploy(port, bundle, parameters, provider_url, issuer_url)
+            remembered = _Memory(port, provider_token, fingerprint)
             write_private(self._memory_file, json.dumps(asdict(remembered)))
             write_private(self._info_file, json.dumps(asdict(info), indent=2) + "\n")
         return info
@@ -163,31 +174,53 @@ class EmbeddedStack:
             _, url = start_simulator(self._record, self._folder, token)
         return url
 
-    def _parameters(self, provider_url: str, api_token: str, provider_token: str) -> dict[str, str]:
-        settings = {**self._options.settings, "PROVIDER_URL": provider_url}
+    def _issuer(self, audience: str) -> str:
+        issuer = self._record.living(ISSUER)
+        given = self._options.settings.get("ISSUER_URL")
+        told = read_issuer(self._folder)
+        if issuer and told and told["audience"] == audience and not given:
+            return told["address"]
+        if issuer:
+            self._record.stop(issuer)
+        if given:
+            return given
+        with self._step("starting the development issuer"):
+            _, url = start_issuer(self._record, self._folder, audience)
+        return url
+
+    def _token(self, issuer_url: str) -> str | None:
+        """Get a token with every scope."""
+        if "ISSUER_URL" not in self._options.settings:
+            return self._options.token or fetch_token(issuer_url, self._folder)
+        if self._options.token is None:
+            self._say(f"no token in {INFO_FILE}: only {issuer_url} can make one; TOKEN=… make up puts it there")
+        return self._options.token
+
+    def _parameters(self, provider_url: str, issuer_url: str, provider_token: str) -> dict[str, str]:
+        settings = {**self._options.settings, "PROVIDER_URL": provider_url, "ISSUER_URL": issuer_url}
         return {
             "DeletionProtection": "false",
             "RequireTls": "false",
-            "ApiToken": api_token,
             "ProviderToken": provider_token,
             **{parameter_name(variable): value for variable, value in settings.items()},
             **self._options.parameters,
         }
 
     def _deploy(
-        self, port: int, bundle: Bundle, parameters: Mapping[str, str], api_token: str, provider_url: str
+        self, port: int, bundle: Bundle, parameters: Mapping[str, str], provider_url: str, issuer_url: str
     ) -> StackInfo:
         session = LocalSession(port)
         with self._step("deploying the stack"):
             outputs = Deployment(session, self._options.stack_name).apply(bundle, parameters)
+        api_url = f"{session.endpoint}/_aws/execute-api/{outputs['RestAPIId']}/api"
         info = StackInfo(
-            api_url=f"{session.endpoint}/_aws/execute-api/{outputs['RestAPIId']}/api",
-            docs_url=None,
+            api_url=api_url,
+            docs_url=f"{api_url}/docs/",
             admin_url=None,
             metrics_url=None,
-            token=api_token,
+            token=self._token(issuer_url),
             provider_url=provider_url,
-            issuer_url=None,
+            issuer_url=issuer_url,
             aws_endpoint_url=session.endpoint,
             region=REGION,
             stack_name=self._options.stack_name,
@@ -242,8 +275,8 @@ def parameter_name(variable: str) -> str:
     return "".join(word.capitalize() for word in variable.split("_"))
 
 
-def _fingerprint(bundle: Bundle, parameters: Mapping[str, str]) -> str:
-    content = json.dumps([bundle.digest, sorted(parameters.items())])
+def _fingerprint(bundle: Bundle, parameters: Mapping[str, str], token: str | None) -> str:
+    content = json.dumps([bundle.digest, sorted(parameters.items()), token])
     return hashlib.sha256(content.encode()).hexdigest()
 
 

@@ -52,7 +52,9 @@ class Api:
 
     @classmethod
     def of(cls, stack: Mapping[str, Any]) -> "Api":
-        """Open the API of a stack."""
+        """Open the API of a stack. Raises JobError if its file has no token."""
+        if not stack["token"]:
+            raise JobError(f"the stack's file has no token; ask {stack['issuer_url']} for one: TOKEN=… make run")
         session = requests.Session()
         session.trust_env = False  # no proxy stands between two programs on loopback
         session.mount("http://", HTTPAdapter(pool_maxsize=CONNECTIONS))
@@ -96,7 +98,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("make run: interrupted; the stack is still up, `make down` stops it", file=sys.stderr)
         return INTERRUPTED
-    for name in ("api_url", "docs_url", "admin_url", "metrics_url", "provider_url", "aws_endpoint_url"):
+    for name in ("api_url", "docs_url", "admin_url", "metrics_url", "provider_url", "issuer_url", "aws_endpoint_url"):
         if stack[name]:
             console.print(f"{name.removesuffix('_url').replace('_', ' '):<14} {stack[name]}", soft_wrap=True)
     console.print(f"{'token':<14} in {arguments.stack}", soft_wrap=True)

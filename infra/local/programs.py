@@ -1,5 +1,6 @@
-"""The two programs beneath a stack: the AWS emulator and the simulated provider."""
+"""The programs beneath a stack: the AWS emulator, the simulated provider, the development issuer."""
 
+import json
 import os
 import re
 import sys
@@ -13,9 +14,12 @@ from sessions import HOST, local_environ
 
 EMULATOR = "emulator"
 SIMULATOR = "provider simulator"
+ISSUER = "development issuer"
 EMULATOR_LOG = "emulator.log"
+ISSUER_FILE = "issuer.json"
 READY_SECONDS = 60
 _SIMULATOR_PROGRAM = Path(__file__).with_name("provider_simulator.py")
+_ISSUER_PROGRAM = Path(__file__).with_name("development_issuer.py")
 
 # What the programs need of the shell. All else stays outside: settings, proxies, PYTHONPATH and AWS accounts
 # would pass from the emulator into every function that it runs.
@@ -63,17 +67,52 @@ def start_simulator(record: ProcessRecord, folder: Path, token: str) -> tuple[Pr
         cwd=folder,
         environ=_shell(),
     )
-    _wait_for(simulator, log, lambda: _announced(log) is not None)
-    return simulator, _announced(log) or ""
+    return simulator, _announced(simulator, log)
+
+
+def start_issuer(record: ProcessRecord, folder: Path, audience: str) -> tuple[Process, str]:
+    """Start the development issuer, where it was before if that port is free; return it and its address.
+
+    Raises:
+        LocalError: it does not come up.
+    """
+    log = folder / "issuer.log"
+    memory = folder / ISSUER_FILE
+    issuer = record.start(
+        ISSUER,
+        [sys.executable, str(_ISSUER_PROGRAM), "--memory", str(memory), f"--audience={audience}"],
+        log=log,
+        cwd=folder,
+        environ=_shell(),
+    )
+    return issuer, _announced(issuer, log)
+
+
+def read_issuer(folder: Path) -> dict[str, str] | None:
+    """Read what the development issuer of the folder last told of itself: address, audience, client_secret."""
+    memory = folder / ISSUER_FILE
+    if not memory.exists():
+        return None
+    content = json.loads(memory.read_text())
+    return {name: content[name] for name in ("address", "audience", "client_secret")}
 
 
 def _shell() -> dict[str, str]:
     return {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
 
 
-def _announced(log: Path) -> str | None:
-    found = re.search(r"^provider simulator at (http://\S+)$", log.read_text(), re.MULTILINE)
-    return found[1] if found else None
+def _announced(process: Process, log: Path) -> str:
+    """Wait for the line by which a program says where it answers."""
+    address = ""
+
+    def is_there() -> bool:
+        nonlocal address
+        found = re.search(rf"^{process.name} at (http://\S+)$", log.read_text(), re.MULTILINE)
+        address = found[1] if found else ""
+        return bool(found)
+
+    _wait_for(process, log, is_there)
+    return address
 
 
 def _wait_for(process: Process, log: Path, ready: Callable[[], bool]) -> None:

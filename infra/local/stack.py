@@ -52,7 +52,7 @@ def _options(folder: Path) -> StackOptions:
         port=_port(given["PORT"]) if "PORT" in given else None,
         stack_name=given.get("STACK_NAME", "vestnik"),
         settings={name: given[name] for name in map(str.upper, Tuning.model_fields) if name in given},
-        api_token=given.get("API_TOKEN"),
+        token=given.get("TOKEN"),
         provider_token=given.get("PROVIDER_TOKEN"),
     )
 
@@ -65,9 +65,12 @@ def _port(text: str) -> int:
 
 def _show(info: StackInfo, folder: Path) -> None:
     print(f"API       {info.api_url}")
+    print(f"docs      {info.docs_url}")
     print(f"provider  {info.provider_url}")
     print(f"AWS       {info.aws_endpoint_url}")
-    print(f"token     in {os.path.relpath(folder / INFO_FILE)}")
+    print(f"issuer    {info.issuer_url}")
+    if info.token:
+        print(f"token     in {os.path.relpath(folder / INFO_FILE)}")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -11,7 +11,7 @@ from local_error import LocalError
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
 
-FUNCTIONS = ("api", "planner", "plan-segment", "sender", "dispatcher", "drift-check")
+FUNCTIONS = ("api", "planner", "plan-segment", "sender", "importer", "dispatcher", "drift-check")
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from tests.bench.bench_stack import Ground, load_crowd, warm_up
 from tests.bench.cold_start import cold_starts
 from tests.bench.consumption import recording
 from tests.bench.delivery import deliver
+from tests.bench.importing import import_twice
 from tests.bench.machine import this_machine
 from tests.bench.report import Results
 from tests.bench.spending import spend
@@ -40,6 +41,7 @@ FEWEST_SENDERS = 2  # as Lambda has it of an event source's concurrency
 API_CLIENTS = 10_000
 LATENCY_MS = 50.0
 RUNS = 3
+IMPORT_ROWS = 100_000
 BUSY_SECONDS = 120.0
 # What may keep one part from its end: the others are measured all the same, and the end of the report names it.
 UNFINISHED = (
@@ -124,8 +126,21 @@ def _recoveries(ground: Ground, options: argparse.Namespace, results: Results) -
             _say(f"recovery, run {run + 1}: {reached}, the probe was due after {one.next_probe:.1f} s")
 
 
+def _import(ground: Ground, _: argparse.Namespace, results: Results) -> None:
+    with ground.stack() as stack:
+        results.imports = import_twice(stack, IMPORT_ROWS)
+
+
 # Each has stacks of its own, so that none finds what another left behind.
-PARTS = {"delivery": _deliveries, "cost": _costs, "cold": _cold, "api": _api, "start": _start, "recovery": _recoveries}
+PARTS = {
+    "delivery": _deliveries,
+    "cost": _costs,
+    "cold": _cold,
+    "api": _api,
+    "start": _start,
+    "recovery": _recoveries,
+    "import": _import,
+}
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

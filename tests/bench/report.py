@@ -10,6 +10,7 @@ from tests.bench.api_latency import ApiLatency
 from tests.bench.cold_start import ColdStart
 from tests.bench.delivery import Delivery
 from tests.bench.figures import Distribution, median_of
+from tests.bench.importing import Importing
 from tests.bench.machine import Machine
 from tests.bench.recovery import FULL, Recovery
 from tests.bench.spending import Spending
@@ -55,6 +56,7 @@ class Results:
     api: ApiLatency | None = None
     start: StartLatency | None = None
     recoveries: list[Recovery] = field(default_factory=list)
+    imports: list[Importing] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
 
     @property
@@ -62,6 +64,7 @@ class Results:
         """Name each promise that a measurement saw broken, and each part that did not come to its end."""
         wrongs = [f"not everybody got it once and was counted: {one}" for one in self.deliveries if not one.is_right]
         wrongs += [f"accepted twice after an outage: {one}" for one in self.recoveries if one.duplicates]
+        wrongs += [f"rows of an import were lost: {one}" for one in self.imports if not one.is_right]
         return wrongs + [f"not finished: {one}" for one in self.unfinished]
 
     def text(self) -> str:
@@ -106,6 +109,21 @@ class Results:
         if self.recoveries:
             yield f"\nrecovery, 503 to every request, provider {self.latency_ms:g} ms: seconds, median (each run)\n"
             yield from table(_run_rows(RECOVERY, self.recoveries))
+        if self.imports:
+            yield "\nimport of clients, of a new file and of the same again\n"
+            yield from table(_import_rows(self.imports))
+
+
+def _import_rows(imports: Sequence[Importing]) -> list[list[str]]:
+    header = ["rows", "created", "unchanged", "refused", "seconds", "rows a second", "importer's peak, MB"]
+    shown = [
+        [
+            *(str(count) for count in (one.rows, one.created, one.unchanged, one.refused)),
+            *(f"{figure:.0f}" for figure in (one.seconds, one.rows / one.seconds, one.peak_mb)),
+        ]
+        for one in imports
+    ]
+    return [header, *shown]
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:

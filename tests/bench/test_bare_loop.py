@@ -24,7 +24,7 @@ def stack(tmp_path: Path) -> Iterator[RunningStack]:
             metrics_url=None,
             token="",
             provider_url=simulator.url,
-            issuer_url=None,
+            issuer_url="",
             aws_endpoint_url="",
             region="",
             stack_name="",

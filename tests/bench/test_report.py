@@ -13,6 +13,7 @@ from tests.bench.cold_start import ColdStart
 from tests.bench.consumed import Consumption
 from tests.bench.delivery import Delivery
 from tests.bench.figures import Distribution
+from tests.bench.importing import Importing
 from tests.bench.machine import Machine, this_machine
 from tests.bench.recovery import Recovery
 from tests.bench.report import Results, table
@@ -126,6 +127,14 @@ def test_what_was_repeated_after_an_outage_is_named() -> None:
     assert len(one.wrongs) == 1
 
 
+def test_an_import_is_shown_and_rows_that_it_lost_are_named() -> None:
+    whole = Importing(rows=2000, created=1998, unchanged=0, refused=2, seconds=4, peak_mb=79.6)
+    good = replace(results(), imports=[whole])
+    assert ["2000", "1998", "0", "2", "4", "500", "80"] in [line.split() for line in good.text().splitlines()]
+    assert good.wrongs == []
+    assert replace(good, imports=[replace(whole, created=1997)]).wrongs
+
+
 def test_this_machine_says_what_it_is() -> None:
     machine = this_machine()
     assert machine.cores >= 1
@@ -162,7 +171,7 @@ def test_a_part_that_breaks_keeps_no_other_from_being_measured(
 
 
 def test_a_benchmark_whose_messages_are_right_ends_with_zero(parts: dict[str, Part]) -> None:
-    assert list(parts) == ["delivery", "cost", "cold", "api", "start", "recovery"]
+    assert list(parts) == ["delivery", "cost", "cold", "api", "start", "recovery", "import"]
     assert bench.main(["--latency-ms", "0", "--clients", "100", "--clients", "200"]) == 0
 
 

@@ -66,7 +66,7 @@ def test_story_of_a_message_that_the_provider_refused_at_first(stack: RunningSta
         [*of_message, *of_mailing, *of_client, *_told(stack_file, "--mailing", mailing_id, "--json")]
     )
     assert PHONE[-4:] in everything
-    for secret in (PHONE, PHONE[1:], TEXT, stack.info.token):
+    for secret in (PHONE, PHONE[1:], TEXT, stack.token):
         assert secret not in everything
 
 

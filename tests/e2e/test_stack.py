@@ -93,32 +93,34 @@ def test_stack_comes_up_once_however_often_it_is_told(checkout: Checkout) -> Non
     assert first.api_url in second.stdout
     assert checkout.info() == first
     assert checkout.recorded() == processes
-    assert set(processes) == {"emulator", "provider simulator"}
+    assert set(processes) == {"emulator", "provider simulator", "development issuer"}
 
 
 def test_stack_json_says_where_everything_is_to_its_owner_only(checkout: Checkout) -> None:
-    info = checkout.up(API_TOKEN="token-of-my-own", STACK_NAME="mine")
+    info = checkout.up(STACK_NAME="mine")
 
     content = json.loads((checkout.folder / "stack.json").read_text())
     assert list(content) == [field.name for field in fields(StackInfo)]
     assert (checkout.folder / "stack.json").stat().st_mode & 0o777 == 0o600
     assert info.aws_endpoint_url == f"http://127.0.0.1:{checkout.port}"
-    assert (info.token, info.region, info.stack_name) == ("token-of-my-own", "us-east-1", "mine")
+    assert (info.region, info.stack_name) == ("us-east-1", "mine")
     assert not info.api_url.endswith("/")
     assert requests.get(f"{info.api_url}/health", timeout=30).status_code == 200
     assert requests.get(f"{info.provider_url}/_received", timeout=30).status_code == 200
+    bearer = {"Authorization": f"Bearer {info.token}"}
+    assert requests.get(f"{info.api_url}/dead-letters", headers=bearer, timeout=30).status_code == 200
 
 
 @needs_proc
 def test_down_leaves_no_process_and_repeats_without_harm(checkout: Checkout) -> None:
     checkout.up()
-    assert len(checkout.living()) >= 3  # emulator, simulator and the API's worker
+    assert len(checkout.living()) >= 4  # emulator, simulator, issuer and the API's worker
 
     first, second = checkout.run("down"), checkout.run("down")
 
     assert checkout.living() == []
     assert is_port_free(checkout.port)
-    assert (first.returncode, first.stdout) == (0, "stopped: emulator, provider simulator\n")
+    assert (first.returncode, first.stdout) == (0, "stopped: emulator, provider simulator, development issuer\n")
     assert (second.returncode, second.stdout) == (0, "nothing to stop\n")
     assert not (checkout.folder / "stack.json").exists()
 
@@ -140,6 +142,8 @@ def test_taken_port_is_named_and_nothing_is_left(checkout: Checkout) -> None:
     [
         ({"MAX_ATTEMPTS": "banana"}, "MAX_ATTEMPTS"),
         ({"PROVIDER_URL": "http://provider.example"}, "PROVIDER_URL"),
+        ({"ISSUER_URL": "http://issuer.example"}, "ISSUER_URL"),
+        ({"ISSUER_URL": "https://issuer.example?tenant=1"}, "ISSUER_URL"),
         ({"PORT": "banana"}, "PORT"),
         ({"PORT": "65536"}, "PORT"),
     ],
@@ -168,8 +172,26 @@ def test_changed_setting_is_deployed_in_place_and_data_stay(checkout: Checkout) 
     assert secret["SecretString"] == "a.b.c"
     kept = session.client("dynamodb").get_item(TableName="vestnik-clients", Key=client)
     assert kept["Item"] == client
-    assert (after.token, after.provider_url) == (before.token, "http://127.0.0.1:9")
-    assert checkout.recorded() == {"emulator": processes["emulator"]}
+    assert after.provider_url == "http://127.0.0.1:9"
+    bearer = {"Authorization": f"Bearer {before.token}"}
+    assert requests.get(f"{after.api_url}/clients", headers=bearer, timeout=30).status_code == 200
+    assert checkout.recorded() == {name: processes[name] for name in ("emulator", "development issuer")}
+
+
+def test_tokens_of_another_issuer_are_for_that_one_to_make(checkout: Checkout) -> None:
+    issuer = {"ISSUER_URL": "http://127.0.0.1:9/", "API_AUDIENCE": "https://api.example"}
+
+    without = checkout.run("up", **issuer)
+    info = checkout.info()
+    given = checkout.up(**issuer, TOKEN="a.b.c")
+
+    assert without.returncode == 0, without.stderr
+    assert "no token in stack.json: only http://127.0.0.1:9/ can make one" in without.stdout
+    assert (info.issuer_url, info.token) == ("http://127.0.0.1:9/", None)
+    assert (given.issuer_url, given.token) == ("http://127.0.0.1:9/", "a.b.c")
+    assert set(checkout.recorded()) == {"emulator", "provider simulator"}
+    bearer = {"Authorization": f"Bearer {given.token}"}
+    assert requests.get(f"{given.api_url}/clients", headers=bearer, timeout=30).status_code == 401
 
 
 def test_another_port_asks_for_make_down_first(checkout: Checkout) -> None:

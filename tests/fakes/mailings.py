@@ -41,7 +41,7 @@ class FakeMailingRepository:
             mailing
             for mailing in self.stored.values()
             if mailing.status is not MailingStatus.DELETED
-            and status in {None, mailing.status}
+            and (mailing.test_of is None if status is None else mailing.status is status)
             and (after is None or key(mailing) < after)
         ]
         wanted.sort(key=key, reverse=True)

@@ -9,6 +9,7 @@ from chalicelib.domain.mailing import Mailing
 from chalicelib.domain.message import UNLEASED, Message, Outcome, Status, counter_changes, message_id
 from chalicelib.errors import StaleError
 from chalicelib.ports import DueMessage, MailingCounters
+from tests.fakes.mailings import FakeMailingRepository
 
 DUE_SHARDS = 4
 
@@ -25,6 +26,7 @@ class FakeMessageRepository:
         self.repairs: Counter[str] = Counter()
         self.minutes: dict[str, dict[datetime, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
         self._due_shards = due_shards
+        self.mailings = FakeMailingRepository()  # where `plan_alone` stores
         self._versions = count(1)
         self._lock = threading.RLock()
         for message in messages:
@@ -54,6 +56,12 @@ class FakeMessageRepository:
         self.stored[id_] = replace(message, id=id_, version=self._version())
         self.counts[mailing.id][Status.QUEUED] += 1
         return self.stored[id_]
+
+    def plan_alone(self, mailing: Mailing, message: Message) -> Message:
+        with self._lock:
+            if self.mailings.get(mailing.id) is None:
+                self.mailings.create(mailing)
+            return self._plan(mailing, message)
 
     def lease(self, ids: Sequence[int], *, now: datetime, until: datetime, version: str) -> None:
         with self._lock:

@@ -35,12 +35,14 @@ class FakeTicketQueue:
     Attributes:
         messages: what waits for the sender, visible or not.
         queued_segments: what waits for the planner of segments, visible or not.
+        imports: ids of imports for which tickets wait.
         dead: bodies set aside, each with its cause.
     """
 
     def __init__(self, clock: Clock) -> None:
         self.messages: list[Queued] = []
         self.queued_segments: list[QueuedSegment] = []
+        self.imports: list[str] = []
         self.dead: list[tuple[str, str]] = []
         self._clock = clock
         self._lock = threading.Lock()
@@ -61,8 +63,13 @@ class FakeTicketQueue:
             for segment in segments
         ]
 
+    def send_import(self, import_id: str) -> None:
+        self.imports.append(import_id)
+
     def dead_letter(self, body: str, cause: str) -> None:
         self.dead.append((body, cause))
+
+    dead_letter_import = dead_letter
 
     def backlog(self, *, delayed: bool = False) -> int:
         return sum(delayed or queued.visible_at <= self._clock() for queued in self.messages)

@@ -39,6 +39,7 @@ _PYNAMODB = {
     "update": "UpdateItem",
 }
 _PYNAMODB_TRANSACTIONS = {"TransactGet": "TransactGetItems", "TransactWrite": "TransactWriteItems"}
+_IDEMPOTENCY = {"idempotent_function": {"PutItem", "UpdateItem", "DeleteItem"}}  # of Powertools, over DynamoDB
 # What the readers of Powertools Parameters ask for, and where.
 _PARAMETERS = {"SecretsProvider": ("secretsmanager", "GetSecretValue"), "SSMProvider": ("ssm", "GetParameter")}
 
@@ -99,13 +100,18 @@ def _our_frames() -> Iterator[tuple[str, str]]:
 
 
 def find_sites(package: Path = PACKAGE) -> set[Site]:
-    """Read the package's source and list all sites."""
+    """Read the source of the adapters and list all sites; elsewhere `query` and the like are other things."""
     trees = {path.relative_to(package).as_posix(): ast.parse(path.read_text()) for path in package.rglob("*.py")}
     operations = _operations(trees.values())
     models = _models(trees.values())
     modules = {file: _Module(file, tree, operations, models) for file, tree in trees.items()}
     gateway = modules[GATEWAY].asked_by_methods(_GATEWAY_CLASS) if GATEWAY in modules else {}
-    return {site for file, module in modules.items() if file != GATEWAY for site in module.sites(gateway)}
+    return {
+        site
+        for file, module in modules.items()
+        if file.startswith(ADAPTERS) and file != GATEWAY
+        for site in module.sites(gateway)
+    }
 
 
 @dataclass
@@ -163,6 +169,7 @@ class _Module:
                 self._read_attribute(found, name, part, models)
             elif isinstance(part, ast.Name):
                 found.uses |= {part.id} - {name}
+                found.asks |= _IDEMPOTENCY.get(part.id, set())
                 if part.id in _PYNAMODB_TRANSACTIONS:
                     found.asks.add(_PYNAMODB_TRANSACTIONS[part.id])
             elif isinstance(part, ast.Call) and _method(part) == "get_paginator":

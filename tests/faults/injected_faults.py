@@ -15,7 +15,7 @@ from botocore.client import BaseClient
 from botocore.endpoint import Endpoint
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
-from tests.aws_errors import as_response, cancelled, error
+from tests.aws_errors import as_response, as_xml_error, cancelled, error
 from tests.faults.call_sites import Use, current_use
 
 Send = Callable[[AWSPreparedRequest], AWSResponse]
@@ -58,7 +58,7 @@ def kinds_for(operation: str, service: str) -> list[Kind]:
     """List the ways in which an operation can fail."""
     kinds = [
         Kind("no connection", "before", _no_connection),
-        Kind("throttled", "before", _answering(error(THROTTLED.get(service, "ThrottlingException")))),
+        Kind("throttled", "before", _throttled(service)),
         Kind("answer lost", "after", _answer_lost),
         Kind("answer lost, sent again", "after", _answer_lost, sent_again=True),
     ]
@@ -82,6 +82,12 @@ def _answer_lost(request: AWSPreparedRequest, send: Send) -> AWSResponse:
 
 def _answering(answer: tuple[int, dict[str, Any]]) -> Strike:
     return lambda request, _send: as_response(request.url, answer)
+
+
+def _throttled(service: str) -> Strike:
+    if service == "s3":
+        return lambda request, _send: as_xml_error(request.url, "SlowDown")
+    return _answering(error(THROTTLED.get(service, "ThrottlingException")))
 
 
 def _in_conflict(request: AWSPreparedRequest, _send: Send) -> AWSResponse:

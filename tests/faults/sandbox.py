@@ -22,8 +22,8 @@ from tests.faults.in_process import PREFIX, SOURCES, InProcess
 from tests.faults.injected_faults import Wire, wired
 from tests.faults.jumping_clock import NEVER_BACK_SECONDS, JumpingClock, keep_delays
 from tests.faults.own_provider import OwnProvider, own_provider
-from tests.gateway import TOKEN
 from tests.tables import create_tables
+from tests.tokens import trust_tests
 
 TUNING = {
     "EXPRESS_MAX_CLIENTS": "4",
@@ -35,7 +35,7 @@ TUNING = {
     "PROVIDER_MAX_IN_FLIGHT": "64",
     "BREAKER_FAILURES": "3",
 }
-REMEMBER_NOTHING = frozenset({"dynamodb", "scheduler", "tickets"})
+REMEMBER_NOTHING = frozenset({"dynamodb", "scheduler", "tickets", "uploads"})
 
 
 @dataclass
@@ -61,6 +61,7 @@ class Sandbox:
                 built.__dict__.pop(part, None)
         built.clock = self.clock
         built.__dict__["secrets"] = Secrets(SecretsProvider(boto3_client=self.client("secretsmanager")))
+        trust_tests(built)
         keep_delays(built.tickets._client, self.clock)
         self._empty()
         self.provider.forget()
@@ -72,6 +73,7 @@ class Sandbox:
             yield InProcess(self.wire, self.clock, self.provider, self.client)
         finally:
             built.send_messages.executor.shutdown()
+            built.import_executor.shutdown()
 
     def _empty(self) -> None:
         dynamodb, sqs, scheduler = (self.client(name) for name in ("dynamodb", "sqs", "scheduler"))
@@ -83,6 +85,8 @@ class Sandbox:
                 dynamodb.delete_item(TableName=table, Key={key: item[key] for key in keys})
         for url in sqs.list_queues()["QueueUrls"]:
             sqs.purge_queue(QueueUrl=url)
+        for file in self.client("s3").list_objects_v2(Bucket=PREFIX).get("Contents", ()):
+            self.client("s3").delete_object(Bucket=PREFIX, Key=file["Key"])
         for schedule in scheduler.list_schedules(GroupName=PREFIX)["Schedules"]:
             scheduler.delete_schedule(GroupName=PREFIX, Name=schedule["Name"])
 
@@ -112,6 +116,7 @@ def _resources(client: Callable[[str], Any]) -> dict[str, str]:
     """Make what the template makes beside tables; returns the settings that name it."""
     sqs, secrets = client("sqs"), client("secretsmanager")
     client("scheduler").create_schedule_group(Name=PREFIX)
+    client("s3").create_bucket(Bucket=PREFIX)
     sqs.create_queue(QueueName=f"{PREFIX}-scheduler-dlq")
     for source in SOURCES:
         sqs.create_queue(QueueName=f"{PREFIX}-{source}-dlq")
@@ -123,6 +128,6 @@ def _resources(client: Callable[[str], Any]) -> dict[str, str]:
             queue = name.removesuffix("_url").removesuffix("_queue").replace("_", "-")
             settings[name.upper()] = f"{sqs.meta.endpoint_url}/000000000000/{PREFIX}-{queue}"
         elif name.endswith("_secret"):
-            secrets.create_secret(Name=f"{PREFIX}/{name}", SecretString=TOKEN)
+            secrets.create_secret(Name=f"{PREFIX}/{name}", SecretString="a-token-of-tests")
             settings[name.upper()] = f"{PREFIX}/{name}"
     return settings

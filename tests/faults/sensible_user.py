@@ -5,10 +5,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
+from uuid import uuid4
 
 from tests.faults.auditor import Audit, audit, read_tables
 from tests.faults.in_process import PREFIX, InProcess
 from tests.gateway import Answer
+from tests.running_stack import poll
 
 ZONE = "+00:00"
 TRIES = 20  # more than a storm has faults
@@ -53,6 +55,21 @@ class User:
             if found and (there := found()):
                 return there
         raise AssertionError(f"{method} {path} keeps answering 503")
+
+    def ask_with_key(self, path: str, body: object, *, wanted: int = 201) -> Any:  # noqa: ANN401
+        """Post with an idempotency key, again and again until there is an answer; never looks what came of it.
+
+        Raises:
+            AssertionError: the API answered anything else.
+        """
+        headers = {"Idempotency-Key": str(uuid4())}
+        answer = poll(
+            lambda: self.deployment.request("POST", path, body, headers),
+            until=lambda answer: answer.status != UNAVAILABLE and "Retry-After" not in answer.headers,
+            deadline_seconds=60,
+        )
+        assert answer.status == wanted, f"POST {path} answered {answer.status}: {answer.text}"
+        return answer.json
 
     def all_of(self, path: str) -> list[Any]:
         """Read a list to its end."""

@@ -7,13 +7,15 @@ from datetime import timedelta
 from tests.faults.auditor import Audit
 from tests.faults.in_process import PREFIX
 from tests.faults.own_provider import BUSY, OK
-from tests.faults.sensible_user import TRIES, User, at
+from tests.faults.sensible_user import TRIES, ZONE, User, at
 from tests.running_stack import poll
 
 Scenario = Callable[[User], list[Audit]]
 REFUSED = 400
 LARGE = 6  # above EXPRESS_MAX_CLIENTS of these deployments
 CANCELLED = frozenset({"cancelled"})
+MANY = 1025  # members in one partition: more than a page of those who count them
+A_MEMBER = {"operator_code": {"S": "916"}, "tag": {"S": "b"}, "timezone": {"S": "+00:00"}}
 
 
 def clients_come_and_go(user: User) -> list[Audit]:
@@ -30,6 +32,21 @@ def clients_come_and_go(user: User) -> list[Audit]:
     assert user.ask("GET", f"/clients/{moves}")["tag"] == "b"
     user.clients = dict.fromkeys([stays, calls, comes_back], user.clients[stays])
     return [user.ended(user.mail(filter={"tags": ["a"]}))]
+
+
+def asked_with_keys(user: User) -> list[Audit]:
+    """Create with idempotency keys, and repeat whatever was not answered: there is one of each."""
+    start_at = user.deployment.clock()
+    end_at = start_at + timedelta(hours=6)
+    body = {"phone": "79180000000", "tag": "a", "timezone": ZONE}
+    client = user.ask_with_key("/clients", body)["id"]
+    user.ask_with_key("/clients", body, wanted=409)
+    asked = {"start_at": start_at.isoformat(), "end_at": end_at.isoformat(), "text": "Hello"}
+    mailing = user.ask_with_key("/mailings", asked)["id"]
+    assert [one["id"] for one in user.all_of("/clients")] == [client]
+    assert [one["id"] for one in user.all_of("/mailings")] == [mailing]
+    user.clients[client] = ZONE
+    return [user.ended(mailing)]
 
 
 def small_mailing(user: User) -> list[Audit]:
@@ -268,8 +285,133 @@ def falsified_counters(user: User) -> list[Audit]:
     return [*audits, user.stands(mailing)]
 
 
+def opted_out(user: User) -> list[Audit]:
+    """Somebody opts out while the message waits for a retry, another before there is a client; one comes back."""
+    _, gone, *_ = user.add_clients(LARGE)
+    phone, nobodys = user.phones[1], "79990000000"
+    user.deployment.provider.status = lambda to, _number: BUSY if to == int(phone) else OK
+    mailing = user.mail()
+    user.deployment.heal(until=lambda: len(user.rows(mailing)) == LARGE)
+    for each in (phone, nobodys):
+        user.ask("POST", "/suppressions", {"phone": each}, wanted=201)
+    audits = [user.ended(mailing, ends=frozenset({"sent", "cancelled.suppressed"}))]
+    assert {row["client_id"] for row in user.rows(mailing) if row["reason"] == "suppressed"} == {gone}
+    user.add_client(nobodys, "a")
+    assert {each["phone"] for each in user.all_of("/suppressions")} == {phone, nobodys}
+    assert _previewed(user) == (LARGE - 1, 2)
+    user.delete(f"/suppressions/{phone}")
+    assert _previewed(user) == (LARGE, 1)
+    return audits
+
+
+def _previewed(user: User, **changes: object) -> tuple[int, int]:
+    """Preview a mailing; returns how many would get a message, and how many opted out."""
+    now = user.deployment.clock()
+    times = {"start_at": now.isoformat(), "end_at": (now + timedelta(hours=1)).isoformat()}
+    told = user.ask("POST", "/mailings/preview", {**times, "text": "Hello", **changes})
+    return told["audience"], told["suppressed"]
+
+
+def previewed(user: User) -> list[Audit]:
+    """Preview a mailing; then one so large that the time is over before a thousandth of it is read."""
+    user.add_clients(3)
+    assert _previewed(user) == (3, 0)
+    audits = [user.ended(user.mail())]
+    members = [
+        {"PutRequest": {"Item": {"part": {"S": "tag#b#00"}, "client_id": {"S": f"{n:026d}"}, **A_MEMBER}}}
+        for n in range(MANY)
+    ]
+    for start in range(0, MANY, 25):
+        items = {f"{PREFIX}-audience": members[start : start + 25]}
+        user.deployment.client("dynamodb").batch_write_item(RequestItems=items)
+    user.deployment.clock.at_each_look = timedelta(seconds=10)
+    assert _previewed(user, filter={"tags": ["b"]}) == (MANY * 32, 0)
+    user.deployment.clock.at_each_look = timedelta()
+    return audits
+
+
+def tested(user: User) -> list[Audit]:
+    """Send a draft to one client."""
+    one, _ = user.add_clients(2)
+    draft = user.mail(draft=True)
+    message = user.ask(
+        "POST",
+        f"/mailings/{draft}/test",
+        {"client_id": one},
+        wanted=202,
+        found=lambda: next(iter(user.all_of(f"/clients/{one}/messages")), None),
+    )
+    user.clients = {one: user.clients[one]}
+    audits = [user.ended(message["mailing_id"])]
+    assert [each["id"] for each in user.all_of("/mailings")] == [draft]
+    return audits
+
+
+def imported_clients(user: User) -> list[Audit]:
+    """Clients from a file: of one upload the notice is lost, and a ticket is garbage."""
+    user.add_clients(1, tag="b")
+    path, content = _upload(
+        user,
+        "clients",
+        "phone,timezone,tag",
+        [*(f"7903000000{n},{ZONE},a" for n in range(3)), f"{user.phones[0]},{ZONE},a", "x,y,z"],
+    )
+    user.deployment.queues["import"].put("no json")
+    user.deployment.queues["import"].put(
+        json.dumps({"Records": [{"s3": {"object": {"key": path.rpartition("/")[2]}}}]})
+    )
+    user.deployment.work_once("import")
+    lost, _ = _upload(user, "clients", "phone,timezone,tag", [f"7903000000{n},{ZONE},a" for n in range(2, 4)])
+    user.deployment.heal(until=lambda: all(user.ask("GET", one)["finished_at"] for one in (path, lost)))
+    done, other = (user.ask("GET", one) for one in (path, lost))
+    assert (done["status"], other["status"]) == ("finished", "finished")
+    assert done["progress"] | {"bytes": 0, "bytes_total": 0} == {
+        "bytes": 0,
+        "bytes_total": 0,
+        "rows": 5,
+        "created": 3,
+        "changed": 1,
+        "unchanged": 0,
+        "refused": 1,
+    }
+    assert (other["progress"]["created"], other["progress"]["unchanged"]) == (1, 1)
+    assert [row["line"] for row in done["refused_rows"]["items"]] == [6]
+    assert len(content) == done["progress"]["bytes"]
+    user.clients = dict.fromkeys([one["id"] for one in user.all_of("/clients?tag=a")], ZONE)
+    assert len(user.clients) == 5
+    return [user.ended(user.mail())]
+
+
+def imported_suppressions(user: User) -> list[Audit]:
+    """Who opted out, from a file: somebody whose message waits for a retry, and a phone that is suppressed already."""
+    user.add_clients(2)
+    phone, nobodys = user.phones[1], "79990000000"
+    user.deployment.provider.status = lambda to, _number: BUSY if to == int(phone) else OK
+    mailing = user.mail()
+    user.deployment.heal(until=lambda: len(user.rows(mailing)) == len(user.phones))
+    user.ask("POST", "/suppressions", {"phone": nobodys}, wanted=201)
+    path, _ = _upload(user, "suppressions", "phone", [phone, nobodys, "x"])
+    user.deployment.heal(until=lambda: user.ask("GET", path)["finished_at"])
+    progress = user.ask("GET", path)["progress"]
+    assert (progress["created"], progress["unchanged"], progress["refused"]) == (1, 1, 1)
+    assert {each["phone"] for each in user.all_of("/suppressions")} == {phone, nobodys}
+    return [user.ended(mailing, ends=frozenset({"sent", "cancelled.suppressed"}))]
+
+
+def _upload(user: User, kind: str, columns: str, rows: list[str]) -> tuple[str, bytes]:
+    """Begin an import and upload its file; nobody is told. Returns its path, and the file."""
+    created = user.ask("POST", f"/{kind}/imports", wanted=201)
+    content = "\n".join([columns, *rows]).encode()
+    user.deployment.client("s3").put_object(Bucket=PREFIX, Key=created["id"], Body=content)
+    return f"/{kind}/imports/{created['id']}", content
+
+
 SCENARIOS: tuple[Scenario, ...] = (
+    opted_out,
+    previewed,
+    tested,
     clients_come_and_go,
+    asked_with_keys,
     small_mailing,
     large_mailing,
     mailing_of_the_future,
@@ -286,4 +428,6 @@ SCENARIOS: tuple[Scenario, ...] = (
     outage,
     pace_of_others,
     falsified_counters,
+    imported_clients,
+    imported_suppressions,
 )

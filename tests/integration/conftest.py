@@ -10,13 +10,15 @@ from chalicelib.bootstrap import Application, application, utc_now
 from chalicelib.observability import logger
 from tests.fakes.queues import FakeTicketQueue
 from tests.fakes.scheduler import FakeScheduler
-from tests.gateway import TOKEN, Gateway, token_secret
+from tests.gateway import Gateway, signing_key
 from tests.tables import clear_tables, create_tables
+from tests.tokens import ISSUER, TOKEN, trust_tests
 
 SETTINGS = {
     "PROVIDER_URL": "http://127.0.0.1:1",
     "TABLE_PREFIX": "test",
-    "API_TOKEN_SECRET": "test-api-token",
+    "ISSUER_URL": ISSUER,
+    "SIGNING_KEY_SECRET": "test-signing-key",
 } | {
     name: f"test-{name.lower()}"
     for name in (
@@ -26,6 +28,9 @@ SETTINGS = {
         "SEND_DLQ_URL",
         "EXPRESS_QUEUE_URL",
         "EXPRESS_DLQ_URL",
+        "IMPORT_QUEUE_URL",
+        "IMPORT_DLQ_URL",
+        "IMPORTS_BUCKET",
         "PLANNER_ARN",
         "SCHEDULE_GROUP",
         "SCHEDULER_ROLE_ARN",
@@ -46,7 +51,7 @@ def played_aws() -> Iterator[None]:
         patch.delenv("AWS_ENDPOINT_URL", raising=False)
         for name, value in SETTINGS.items():
             patch.setenv(name, value)
-        token_secret(SETTINGS["API_TOKEN_SECRET"])
+        signing_key(SETTINGS["SIGNING_KEY_SECRET"])
         create_tables(SETTINGS["TABLE_PREFIX"])
         application.cache_clear()
         yield
@@ -69,6 +74,7 @@ def built(played_aws: None, scheduler: FakeScheduler, tickets: FakeTicketQueue) 
     """Hand out the whole application, with empty tables, and a scheduler and queues that can be looked into."""
     whole = application()
     whole.__dict__.update(scheduler=scheduler, tickets=tickets)
+    trust_tests(whole)
     for service in (
         "manage_mailings",
         "control_mailings",

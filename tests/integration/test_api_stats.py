@@ -72,7 +72,7 @@ def test_the_statistics_of_a_mailing(api: Gateway, built: Application) -> None:
     assert shown.json == {
         "mailing": api("GET", f"/mailings/{id_}").json,
         "messages": NONE | {"deferred": 1, "failed": 1, "sent": 3, "total": 5},
-        "reasons": {"deferred": {"retry": 1}, "failed": {"refused": 1}},
+        "reasons": {"deferred": {"retry": 1}, "failed": {"refused": 1}, "cancelled": {}},
         "attempts": 5,
         "uncertain": 1,
         "first_sent_at": "2026-11-23T06:00:00Z",

@@ -21,7 +21,7 @@ from tests.fakes.dead_letters import FakeDeadLetters
 AwsClient = Any  # boto3's clients are made at run time
 HOUR = timedelta(hours=1)
 LETTER = DeadLetter("id", DeadQueue.SEND, "body", "receipt", NOW)
-SOURCES = (DeadQueue.PLAN, DeadQueue.SEND, DeadQueue.EXPRESS)
+SOURCES = (DeadQueue.PLAN, DeadQueue.SEND, DeadQueue.EXPRESS, DeadQueue.IMPORT)
 
 
 @pytest.fixture

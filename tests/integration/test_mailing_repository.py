@@ -47,6 +47,16 @@ def ids(mailings: Repository, status: MailingStatus | None, limit: int) -> list[
         after = page.next
 
 
+def test_a_test_is_only_in_the_list_of_its_status(mailings: Repository) -> None:
+    running = mailing(status=MailingStatus.RUNNING)
+    test = replace(running, id=ulid(101), test_of=running.id)
+    for each in (running, test):
+        mailings.create(each)
+    assert mailings.get(test.id) == test
+    assert ids(mailings, None, 10) == [running.id]
+    assert set(ids(mailings, MailingStatus.RUNNING, 10)) == {running.id, test.id}
+
+
 def test_a_mailing_is_read_as_it_was_stored(mailings: Repository) -> None:
     bare = mailing()
     full = mailing(

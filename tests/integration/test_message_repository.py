@@ -12,6 +12,7 @@ from botocore.config import Config
 
 from chalicelib.adapters.counter_repository import DynamoCounterRepository
 from chalicelib.adapters.dynamodb import DynamoDB
+from chalicelib.adapters.mailing_repository import DynamoMailingRepository
 from chalicelib.adapters.message_repository import DUE_SHARDS, DynamoMessageRepository
 from chalicelib.adapters.tables import MessageItem, bind
 from chalicelib.domain.message import UNLEASED, Message, Outcome, Reason, Status, ended, message_id, put_off, retried
@@ -151,6 +152,25 @@ def test_where_another_pair_has_the_id_the_next_choice_is_taken_and_found_again(
 
 
 # --- Reading
+
+
+def test_a_mailing_is_stored_with_its_only_row(messages: Repository) -> None:
+    test = replace(MAILING, id=ulid(333), test_of=MAILING.id)
+    id_ = message_id(test.id, ulid(1))
+    # Another pair has the first choice of an id already.
+    taken = messages.plan(MAILING, [replace(row(2), id=id_)])
+    stored = messages.plan_alone(test, message(id=id_, mailing_id=test.id, client_id=ulid(1), version=""))
+    assert stored.id == message_id(test.id, ulid(1), 1)
+    assert read(messages, [stored]) == [stored]
+    assert stored.version
+    assert read(messages, taken) == taken
+    mailings = messages.mailings if isinstance(messages, FakeMessageRepository) else DynamoMailingRepository()
+    assert mailings.get(test.id) == test
+    again = message(id=id_, mailing_id=test.id, client_id=ulid(1), version="")
+    assert messages.plan_alone(replace(test, text="another"), again) == stored
+    assert mailings.get(test.id) == test
+    counters = messages if isinstance(messages, FakeMessageRepository) else DynamoCounterRepository(messages._dynamodb)
+    assert counters.totals(test.id).counts == {"queued": 1}
 
 
 def test_rows_that_do_not_exist_are_missing(messages: Repository) -> None:

@@ -1,5 +1,6 @@
 """Tickets over SQS."""
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,14 +12,15 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
 from chalicelib.adapters.queues import QueueUrls, SqsTicketQueue
-from chalicelib.domain.tickets import MessagesTicket, SegmentTicket, read
+from chalicelib.domain.tickets import ImportTicket, MessagesTicket, SegmentTicket, read
 from chalicelib.errors import TransientError
-from tests.builders import mailing
+from tests.builders import mailing, ulid
 
 AwsClient = Any  # boto3's clients are made at run time
 MAILING = mailing()
 EXPRESS = mailing(express=True)
 NONE = timedelta()
+IMPORT = ulid(200)
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def client() -> Iterator[AwsClient]:
 
 @pytest.fixture
 def urls(client: AwsClient) -> QueueUrls:
-    names = ("plan", "plan_dlq", "send", "send_dlq", "express")
+    names = ("plan", "plan_dlq", "send", "send_dlq", "express", "imports", "imports_dlq")
     return QueueUrls(**{name: client.create_queue(QueueName=name)["QueueUrl"] for name in names})
 
 
@@ -90,6 +92,17 @@ def test_a_segment_has_a_ticket_that_the_planner_can_read(
     assert {ticket.mailing_id for ticket in queued} == {MAILING.id}
 
 
+def test_an_import_has_a_ticket_that_the_importer_can_read(
+    client: AwsClient, urls: QueueUrls, tickets: SqsTicketQueue
+) -> None:
+    tickets.send_import(IMPORT)
+    tickets.dead_letter_import("no json", "a cause")
+    (message,) = client.receive_message(QueueUrl=urls.imports)["Messages"]
+    assert read(ImportTicket, message["Body"]) == ImportTicket(v=1, import_ids=[IMPORT])
+    (letter,) = client.receive_message(QueueUrl=urls.imports_dlq, MessageAttributeNames=["cause"])["Messages"]
+    assert (letter["Body"], letter["MessageAttributes"]["cause"]["StringValue"]) == ("no json", "a cause")
+
+
 def test_a_ticket_of_a_segment_can_be_delayed(client: AwsClient, urls: QueueUrls, tickets: SqsTicketQueue) -> None:
     tickets.send_segments(MAILING.id, ["follow#000003#1#00"])
     tickets.send_segments(MAILING.id, ["follow#000003#2#00"], timedelta(minutes=15))
@@ -131,7 +144,7 @@ DENIED = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Send
 
 
 def spied(client: SpyClient) -> SqsTicketQueue:
-    urls = QueueUrls(plan="plan", plan_dlq="plan_dlq", send="send", send_dlq="send_dlq", express="express")
+    urls = QueueUrls(**{field.name: field.name for field in dataclasses.fields(QueueUrls)})
     return SqsTicketQueue(client, urls)  # type: ignore[arg-type]
 
 

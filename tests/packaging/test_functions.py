@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ ROLES = {
     "Planner": "PlannerRole",
     "PlanSegment": "PlanSegmentRole",
     "Sender": "SenderRole",
+    "Importer": "ImporterRole",
     "Dispatcher": "DispatcherRole",
     "DriftCheck": "DriftCheckRole",
 }
@@ -19,6 +21,7 @@ NAMES = {
     "Planner": "planner",
     "PlanSegment": "plan-segment",
     "Sender": "sender",
+    "Importer": "importer",
     "Dispatcher": "dispatcher",
     "DriftCheck": "drift-check",
 }
@@ -91,6 +94,7 @@ def test_no_parameter_is_a_setting_that_the_code_does_not_know(template: Part) -
 
 def test_queues_call_their_functions(template: Part) -> None:
     assert sorted((function, queue) for function, queue, _ in queue_sources(template)) == [
+        ("Importer", "ImportQueue"),
         ("PlanSegment", "PlanQueue"),
         ("Sender", "ExpressQueue"),
         ("Sender", "SendQueue"),
@@ -100,7 +104,7 @@ def test_queues_call_their_functions(template: Part) -> None:
 def test_only_failed_tickets_of_a_batch_come_back(template: Part) -> None:
     responses = [source["FunctionResponseTypes"] for _, _, source in queue_sources(template)]
 
-    assert responses == [["ReportBatchItemFailures"]] * 3
+    assert responses == [["ReportBatchItemFailures"]] * 4
 
 
 def test_concurrency_of_each_source_is_bounded_by_a_parameter(template: Part) -> None:
@@ -110,6 +114,7 @@ def test_concurrency_of_each_source_is_bounded_by_a_parameter(template: Part) ->
         "PlanQueue": {"MaximumConcurrency": {"Ref": "PlanConcurrency"}},
         "SendQueue": {"MaximumConcurrency": {"Ref": "SenderConcurrency"}},
         "ExpressQueue": {"MaximumConcurrency": {"Ref": "ExpressConcurrency"}},
+        "ImportQueue": {"MaximumConcurrency": {"Ref": "ImportConcurrency"}},
     }
     assert limits == expected
 
@@ -123,3 +128,33 @@ def test_unknown_paths_and_methods_reach_the_api_function(template: Part) -> Non
             integration = operation["x-amazon-apigateway-integration"]
             assert integration["type"] == "aws_proxy"
             assert "${APIHandler.Arn}" in integration["uri"]["Fn::Sub"]
+
+
+def test_calls_of_the_api_are_throttled_by_parameters(template: Part) -> None:
+    (settings,) = template["Resources"]["RestAPI"]["Properties"]["MethodSettings"]
+
+    assert settings == {
+        "HttpMethod": "*",
+        "ResourcePath": "/*",
+        "ThrottlingRateLimit": {"Ref": "ThrottleRate"},
+        "ThrottlingBurstLimit": {"Ref": "ThrottleBurst"},
+    }
+    assert [template["Parameters"][name]["Default"] for name in ("ThrottleRate", "ThrottleBurst")] == [500, 1000]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [("DEFAULT_4XX", None), ("DEFAULT_5XX", None), ("THROTTLED", 429), ("REQUEST_TOO_LARGE", 413)]
+)
+def test_what_the_gateway_refuses_by_itself_is_a_problem(template: Part, kind: str, status: int | None) -> None:
+    body = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+    answer = body["x-amazon-apigateway-gateway-responses"][kind]
+    headers = {name.rpartition(".")[2]: value for name, value in answer["responseParameters"].items()}
+    # The gateway quotes the message itself.
+    problem = json.loads(answer["responseTemplates"]["application/json"].replace("$context.error.messageString", '""'))
+
+    assert headers["Content-Type"] == "'application/problem+json'"
+    assert headers["X-Content-Type-Options"] == "'nosniff'"
+    assert headers.get("Retry-After") == ("'1'" if kind == "THROTTLED" else None)
+    assert {"type", "title", "instance", "request_id"} <= problem.keys()
+    assert problem.get("status") == status
+    assert answer.get("statusCode") == (str(status) if status else None)

@@ -3,9 +3,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from chalicelib.adapters.kept_answers import PREFIX
 from tests.merged_template import Part, of_type
 
 SCHEDULES = "schedule/${AWS::StackName}/*"  # mailings name their schedules
+UPLOADS = "-imports-${AWS::AccountId}-${AWS::Region}/*"  # imports name their objects
 LOG_STREAMS = r"log-group:/aws/lambda/\$\{AWS::StackName\}-[a-z-]+:\*"  # Lambda names the streams
 SECRET_SUFFIX = "-??????"  # Secrets Manager ends an ARN with six letters of its own
 
@@ -34,7 +36,7 @@ def test_no_role_allows_an_action_by_wildcard(template: Part) -> None:
     actions = [str(action) for statement in statements(template) for action in as_list(statement["Action"])]
 
     assert not [action for action in actions if "*" in action]
-    assert all(re.fullmatch(r"[a-z]+:[A-Za-z]+", action) for action in actions)
+    assert all(re.fullmatch(r"[a-z0-9]+:[A-Za-z]+", action) for action in actions)
 
 
 def test_each_resource_is_named(template: Part) -> None:
@@ -44,7 +46,7 @@ def test_each_resource_is_named(template: Part) -> None:
             if "Fn::GetAtt" in resource:
                 continue
             arn = resource["Fn::Sub"]
-            rest = re.sub(LOG_STREAMS, "", arn.replace(SCHEDULES, "").removesuffix(SECRET_SUFFIX))
+            rest = re.sub(LOG_STREAMS, "", arn.replace(SCHEDULES, "").removesuffix(UPLOADS).removesuffix(SECRET_SUFFIX))
             assert not re.search(r"[*?]", rest), arn
             assert "${AWS::StackName}" in arn
 
@@ -53,10 +55,12 @@ def test_no_role_holds_a_managed_policy(template: Part) -> None:
     roles = of_type(template, "AWS::IAM::Role")
 
     assert not [name for name, role in roles.items() if "ManagedPolicyArns" in role]
-    assert len(roles) == 7
+    assert len(roles) == 8
 
 
-@pytest.mark.parametrize("function", ["api", "planner", "plan-segment", "sender", "dispatcher", "drift-check"])
+@pytest.mark.parametrize(
+    "function", ["api", "planner", "plan-segment", "sender", "importer", "dispatcher", "drift-check"]
+)
 def test_each_function_writes_to_its_own_log_only(template: Part, function: str) -> None:
     role = "".join(word.capitalize() for word in function.split("-")) + "Role"
     groups = [
@@ -83,6 +87,21 @@ def test_check_of_counters_may_write_nothing_but_counters(template: Part) -> Non
     assert writing == [("dynamodb:UpdateItem", "stats")]
 
 
+def test_the_api_may_write_of_what_senders_share_its_own_items_only(template: Part) -> None:
+    writing = [
+        statement
+        for statement in statements(template, "ApiRole")
+        if str(statement["Resource"]).count("-control") and statement["Action"] != ["dynamodb:GetItem"]
+    ]
+
+    assert [(statement["Action"], statement["Condition"]) for statement in writing] == [
+        (
+            ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
+            {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{PREFIX}#*"]}},
+        )
+    ]
+
+
 def test_queue_consumers_may_consume(template: Part) -> None:
     consume = {
         "sqs:ReceiveMessage",
@@ -93,6 +112,7 @@ def test_queue_consumers_may_consume(template: Part) -> None:
 
     assert consume <= resources_allowed(template, "PlanSegmentRole", "sqs:")
     assert consume <= resources_allowed(template, "SenderRole", "sqs:")
+    assert consume <= resources_allowed(template, "ImporterRole", "sqs:")
 
 
 def test_the_api_may_take_from_dead_letter_queues_and_from_no_others(template: Part) -> None:
@@ -104,7 +124,37 @@ def test_the_api_may_take_from_dead_letter_queues_and_from_no_others(template: P
         if isinstance(resource, dict)
     ]
 
-    assert sorted(taken) == ["ExpressDlq", "PlanDlq", "SchedulerDlq", "SendDlq"]
+    assert sorted(taken) == ["ExpressDlq", "ImportDlq", "PlanDlq", "SchedulerDlq", "SendDlq"]
+
+
+def test_files_are_written_for_the_api_and_read_by_the_importer(template: Part) -> None:
+    allowed = {role: resources_allowed(template, role, "s3:") for role in of_type(template, "AWS::IAM::Role")}
+
+    assert {role: actions for role, actions in allowed.items() if actions} == {
+        "ApiRole": {"s3:PutObject"},
+        "ImporterRole": {"s3:GetObject", "s3:ListBucket"},
+    }
+
+
+def test_the_importer_may_write_what_its_rows_concern_and_nothing_else(template: Part) -> None:
+    allowed = {
+        str(statement["Resource"]["Fn::Sub"]).partition("${AWS::StackName}-")[2]: {
+            str(action).removeprefix("dynamodb:") for action in as_list(statement["Action"])
+        }
+        for statement in statements(template, "ImporterRole")
+        if str(as_list(statement["Action"])[0]).startswith("dynamodb:")
+    }
+
+    assert allowed == {
+        "clients": {"BatchGetItem", "PutItem", "ConditionCheckItem"},
+        "audience": {"PutItem", "DeleteItem"},
+        "suppressions": {"BatchGetItem", "PutItem", "ConditionCheckItem"},
+        "mailings": {"GetItem", "PutItem"},
+        "messages": {"BatchGetItem", "PutItem"},
+        "messages/index/by_client": {"Query"},
+        "stats": {"UpdateItem", "Query"},
+        "imports": {"BatchGetItem", "PutItem", "UpdateItem"},
+    }
 
 
 def test_only_the_scheduler_role_may_be_passed_and_only_to_the_scheduler(template: Part) -> None:
@@ -135,6 +185,6 @@ def test_each_function_reads_only_its_own_secret(template: Part) -> None:
     }
 
     assert {role: names for role, names in secrets.items() if names} == {
-        "ApiRole": ["api-token-??????"],
+        "ApiRole": ["signing-key-??????"],
         "SenderRole": ["provider-token-??????"],
     }

@@ -9,15 +9,17 @@ from chalicelib.domain.dead_letter import MAX_RECEIVES
 from tests.merged_template import Part, functions, maps_in, of_type, queue_sources
 
 FOUR_DAYS, FOURTEEN_DAYS = 345_600, 1_209_600
-AGEING = {"SegmentsTable", "MessagesTable", "StatsTable"}
+AGEING = {"SegmentsTable", "MessagesTable", "StatsTable", "ControlTable", "ImportsTable"}
 KEYS = {
     "ClientsTable": ["id"],
+    "SuppressionsTable": ["part", "phone"],
     "AudienceTable": ["part", "client_id"],
     "MailingsTable": ["id"],
     "SegmentsTable": ["mailing_id", "segment"],
     "MessagesTable": ["id"],
     "StatsTable": ["mailing_id", "counter"],
     "ControlTable": ["name"],
+    "ImportsTable": ["id", "part"],
 }
 
 
@@ -78,14 +80,48 @@ def test_visibility_timeout_is_six_times_the_function_s(template: Part, queues: 
 
 
 def test_queues_are_encrypted_and_refuse_plain_http(template: Part, queues: dict[str, Part]) -> None:
-    (policy,) = of_type(template, "AWS::SQS::QueuePolicy").values()
-    (statement,) = policy["PolicyDocument"]["Statement"]
+    policies = of_type(template, "AWS::SQS::QueuePolicy")
 
-    assert {queue["Ref"] for queue in policy["Queues"]} == set(queues)
-    assert (statement["Effect"], statement["Action"]) == ("Deny", "sqs:*")
-    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    # A queue has one policy: the last that is set.
+    assert sorted(queue["Ref"] for policy in policies.values() for queue in policy["Queues"]) == sorted(queues)
+    for name, policy in policies.items():
+        refusal = policy["PolicyDocument"]["Statement"][-1]
+        if template["Resources"][name].get("Condition") != "TlsRequired":
+            condition, refusal, otherwise = refusal["Fn::If"]
+            assert (condition, otherwise) == ("TlsRequired", {"Ref": "AWS::NoValue"})
+        assert (refusal["Effect"], refusal["Action"]) == ("Deny", "sqs:*")
+        assert refusal["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert template["Parameters"]["RequireTls"]["Default"] == "true"
     assert all(queue["SqsManagedSseEnabled"] is True for queue in queues.values())
+
+
+def test_files_to_import_are_private_encrypted_and_forgotten(template: Part) -> None:
+    ((name, bucket),) = of_type(template, "AWS::S3::Bucket").items()
+    (policy,) = of_type(template, "AWS::S3::BucketPolicy").values()
+    (refusal,) = policy["PolicyDocument"]["Statement"]
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    assert all(bucket["PublicAccessBlockConfiguration"].values())
+    assert encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", 3)
+    assert (policy["Bucket"], refusal["Effect"], refusal["Action"]) == ({"Ref": name}, "Deny", "s3:*")
+    assert refusal["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert template["Resources"][name]["DeletionPolicy"] == "Retain"
+
+
+def test_only_our_bucket_may_tell_of_uploads(template: Part) -> None:
+    ((name, bucket),) = of_type(template, "AWS::S3::Bucket").items()
+    (told,) = bucket["NotificationConfiguration"]["QueueConfigurations"]
+    allowed, _ = template["Resources"]["ImportQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+
+    assert told == {"Event": "s3:ObjectCreated:*", "Queue": {"Fn::GetAtt": ["ImportQueue", "Arn"]}}
+    assert template["Resources"][name]["DependsOn"] == "ImportQueuePolicy"
+    assert (allowed["Action"], allowed["Resource"]) == ("sqs:SendMessage", told["Queue"])
+    source = allowed["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"]
+    assert source.endswith(f":::{bucket['BucketName']['Fn::Sub']}")
+    assert allowed["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
 
 
 def test_tables_have_their_keys(tables: dict[str, Part]) -> None:
@@ -102,7 +138,7 @@ def test_tables_outlive_the_stack_and_can_be_restored(template: Part, tables: di
     assert template["Parameters"]["DeletionProtection"]["Default"] == "true"
 
 
-def test_rows_of_mailings_age(tables: dict[str, Part]) -> None:
+def test_rows_of_mailings_and_kept_answers_age(tables: dict[str, Part]) -> None:
     ageing = {name: table.get("TimeToLiveSpecification") for name, table in tables.items()}
 
     assert {name for name, ttl in ageing.items() if ttl} == AGEING
@@ -144,9 +180,16 @@ def test_alarms_watch_dead_letters_age_errors_the_token_and_counters(template: P
     assert all(alarm["AlarmActions"]["Fn::If"][0] == "AlarmTopicGiven" for alarm in alarms)
 
 
-def test_secrets_are_given_or_made_up_and_never_shown(template: Part) -> None:
-    for name in ("ApiToken", "ProviderToken"):
-        assert template["Parameters"][name]["NoEcho"] is True
-        secret = template["Resources"][f"{name}Secret"]["Properties"]
-        assert secret["SecretString"]["Fn::If"] == [f"{name}Given", {"Ref": name}, {"Ref": "AWS::NoValue"}]
-        assert secret["GenerateSecretString"]["Fn::If"][0] == f"{name}Given"
+def test_the_provider_s_token_is_given_or_made_up_and_never_shown(template: Part) -> None:
+    assert template["Parameters"]["ProviderToken"]["NoEcho"] is True
+    secret = template["Resources"]["ProviderTokenSecret"]["Properties"]
+    given = ["ProviderTokenGiven", {"Ref": "ProviderToken"}, {"Ref": "AWS::NoValue"}]
+    assert secret["SecretString"]["Fn::If"] == given
+    assert secret["GenerateSecretString"]["Fn::If"][0] == "ProviderTokenGiven"
+
+
+def test_what_vestnik_signs_with_is_made_up_and_known_to_nobody(template: Part) -> None:
+    secret = template["Resources"]["SigningKeySecret"]["Properties"]
+
+    assert "SecretString" not in secret
+    assert secret["GenerateSecretString"] == {"PasswordLength": 64, "ExcludePunctuation": True}

@@ -1,9 +1,10 @@
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.audience import SHARDS, AudienceFilter, Member, parts_of, parts_to_read
+from chalicelib.domain.audience import SHARDS, AudienceFilter, Member, parts_of, parts_to_read, shards_to_read
 from chalicelib.domain.client import Client
 from tests.builders import client, ulid
 
@@ -49,7 +50,25 @@ def test_reading_the_parts_finds_each_client_that_is_meant_exactly_once(
 @given(clients, filters)
 def test_a_member_matches_as_its_client_does(some: list[Client], audience: AudienceFilter) -> None:
     for one in some:
-        assert audience.matches(Member(one.id, one.operator_code, one.tag)) == audience.matches(one)
+        assert audience.matches(Member.of(one)) == audience.matches(one)
+
+
+@given(clients, filters, st.booleans())
+def test_who_is_meant_gets_a_message_unless_suppressed(
+    some: list[Client],
+    audience: AudienceFilter,
+    suppressed: bool,  # noqa: FBT001 - drawn
+) -> None:
+    for one in some:
+        member = Member.of(replace(one, suppressed=suppressed))
+        assert audience.plans(member) == (audience.matches(one) and not suppressed)
+
+
+@given(filters)
+def test_shards_are_the_same_parts_and_each_has_its_share_of_every_value(audience: AudienceFilter) -> None:
+    shards = shards_to_read(audience)
+    assert sorted(part for shard in shards for part in shard) == sorted(parts_to_read(audience))
+    assert [{part.rpartition("#")[2] for part in shard} for shard in shards] == [{f"{n:02d}"} for n in range(SHARDS)]
 
 
 def test_of_two_lists_the_shorter_is_read() -> None:

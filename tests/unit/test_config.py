@@ -14,6 +14,11 @@ def test_the_address_of_the_provider_loses_its_last_slash() -> None:
     assert parse(Tuning, LOCAL).provider_url == "http://127.0.0.1:8080"
 
 
+def test_the_address_of_the_issuer_stays_as_tokens_have_it() -> None:
+    assert parse(Tuning, LOCAL | {"ISSUER_URL": "https://tenant.example/"}).issuer_url == "https://tenant.example/"
+    assert parse(Tuning, LOCAL | {"ISSUER_URL": ""}).issuer_url is None
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
@@ -21,6 +26,12 @@ def test_the_address_of_the_provider_loses_its_last_slash() -> None:
         ("PROVIDER_URL", "https://"),
         ("PROVIDER_URL", "http://provider.example"),
         ("PROVIDER_TIMEOUT_SECONDS", "11"),
+        ("ISSUER_URL", "http://issuer.example"),
+        ("ISSUER_URL", "https://issuer.example/?tenant=1"),
+        ("ISSUER_URL", "https://issuer.example/#x"),
+        ("ISSUER_URL", "issuer.example"),
+        ("TOKEN_LEEWAY_SECONDS", "-1"),
+        ("TOKEN_LEEWAY_SECONDS", "301"),
         ("MAX_ATTEMPTS", "banana"),
         ("SENDER_THREADS", "0"),
         ("LOG_LEVEL", "LOUD"),
@@ -36,3 +47,39 @@ def test_every_missing_variable_is_named() -> None:
         Settings.from_env({})
     required = [name.upper() for name, field in Settings.model_fields.items() if field.is_required()]
     assert [name for name in required if name not in str(raised.value)] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "origins"),
+    [
+        ("https://app.example", ("https://app.example",)),
+        (
+            "https://app.example:8443, http://localhost:3000,http://127.0.0.1",
+            ("https://app.example:8443", "http://localhost:3000", "http://127.0.0.1"),
+        ),
+        ("", ()),
+    ],
+)
+def test_origins_are_listed_with_commas(given: str, origins: tuple[str, ...]) -> None:
+    assert parse(Tuning, LOCAL | {"CORS_ORIGINS": given}).cors_origins == origins
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "*",
+        "null",
+        "app.example",
+        "http://app.example",
+        "https://app.example/",
+        "https://app.example/path",
+        "https://App.example",
+        "https://*.example",
+        "https://user@app.example",
+        "https://app.example,",
+        "https://app.example;https://other.example",
+    ],
+)
+def test_what_is_no_origin_is_named(given: str) -> None:
+    with pytest.raises(ConfigurationError, match="CORS_ORIGINS"):
+        parse(Tuning, LOCAL | {"CORS_ORIGINS": given})

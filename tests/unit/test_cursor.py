@@ -9,21 +9,21 @@ text = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 
 
 @given(text, text, text)
-def test_a_cursor_leads_back_to_its_position(position: str, scope: str, token: str) -> None:
-    assert unseal(seal(position, scope, token), scope, token) == position
+def test_a_cursor_leads_back_to_its_position(position: str, scope: str, secret: str) -> None:
+    assert unseal(seal(position, scope, secret), scope, secret) == position
 
 
 @given(text, text, text)
-def test_a_cursor_of_another_list_or_token_is_refused(position: str, scope: str, other: str) -> None:
-    cursor = seal(position, scope, "token")
-    for wrong in ((f"{scope}{other}x", "token"), (scope, f"token{other}x")):
+def test_a_cursor_of_another_list_or_secret_is_refused(position: str, scope: str, other: str) -> None:
+    cursor = seal(position, scope, "secret")
+    for wrong in ((f"{scope}{other}x", "secret"), (scope, f"secret{other}x")):
         with pytest.raises(ValidationError, match="cursor"):
             unseal(cursor, *wrong)
 
 
 @given(text, st.data())
 def test_a_cursor_that_was_tampered_with_is_refused(position: str, data: st.DataObject) -> None:
-    cursor = seal(position, "list", "token")
+    cursor = seal(position, "list", "secret")
     index = data.draw(st.integers(0, len(cursor) - 1))
     changed = data.draw(
         st.sampled_from([cursor[:index], cursor[index + 1 :], cursor + "A", cursor + "="])
@@ -31,10 +31,10 @@ def test_a_cursor_that_was_tampered_with_is_refused(position: str, data: st.Data
     )
     if changed != cursor:
         with pytest.raises(ValidationError, match="cursor"):
-            unseal(changed, "list", "token")
+            unseal(changed, "list", "secret")
 
 
 @given(st.text())
 def test_whatever_is_no_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(ValidationError, match="cursor"):
-        unseal(cursor, "list", "token")
+        unseal(cursor, "list", "secret")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.dead_letter import MAX_CAUSE, DeadLetter, DeadLetterIds, DeadQueue
-from chalicelib.domain.tickets import MessagesTicket, SegmentTicket, StartEvent
+from chalicelib.domain.tickets import ImportTicket, MessagesTicket, SegmentTicket, StartEvent
 from chalicelib.services import receive_tickets, send_messages
 from tests.builders import NOW, ulid
 
@@ -16,6 +16,7 @@ PHONE = "79161234567"
 MESSAGES = MessagesTicket(v=1, mailing_id=MAILING, message_ids=[1, 2**53 - 1])
 SEGMENT = SegmentTicket(v=1, mailing_id=MAILING, segment="follow#000003#1#07")
 START = StartEvent(mailing_id=MAILING)
+IMPORT = ImportTicket(v=1, import_ids=[ulid(200)])
 
 
 def letter(queue: DeadQueue, body: str, noted: str | None = None) -> DeadLetter:
@@ -29,10 +30,11 @@ def letter(queue: DeadQueue, body: str, noted: str | None = None) -> DeadLetter:
         (DeadQueue.EXPRESS, MESSAGES, DeadLetterIds(MAILING, [1, 2**53 - 1])),
         (DeadQueue.PLAN, SEGMENT, DeadLetterIds(MAILING, (), "follow#000003#1#07")),
         (DeadQueue.SCHEDULE, START, DeadLetterIds(MAILING)),
+        (DeadQueue.IMPORT, IMPORT, DeadLetterIds()),
     ],
 )
 def test_a_readable_letter_says_what_it_is_about(
-    queue: DeadQueue, content: MessagesTicket | SegmentTicket | StartEvent, ids: DeadLetterIds
+    queue: DeadQueue, content: MessagesTicket | SegmentTicket | StartEvent | ImportTicket, ids: DeadLetterIds
 ) -> None:
     dead = letter(queue, content.model_dump_json())
     assert dead.content == content

@@ -51,6 +51,7 @@ RULES: list[tuple[str, Decision]] = [
     ("cancelled", CANCEL),
     ("deleted", CANCEL),
     ("no client", CANCEL),
+    ("suppressed", End(Status.CANCELLED, Reason.SUPPRESSED)),
     ("over", EXPIRE),
     ("draft", NOT_STARTED),
     ("scheduled", NOT_STARTED),
@@ -87,6 +88,8 @@ def decide_with(facts: set[str]) -> Decision:
         of = replace(of, window=LATER_WINDOW)
     if "no zone" in facts:
         to = replace(to, timezone="Mars/Olympus")
+    if "suppressed" in facts:
+        to = replace(to, suppressed=True)
     return decide(row, None if "no mailing" in facts else of, None if "no client" in facts else to, NOW, POLICY)
 
 
@@ -560,3 +563,10 @@ def test_the_client_that_is_asked_for_is_the_one_of_the_decision() -> None:
     decision = decide(LEASED, RUNNING, moved, NOW, POLICY)
     assert isinstance(decision, Send)
     assert decision.client is moved
+
+
+@pytest.mark.parametrize("row", OPEN_ROWS)
+def test_open_rows_follow_the_suppression_of_their_client(row: Message) -> None:
+    after = followed(row, RUNNING, replace(CLIENT, suppressed=True))
+    assert after is not None
+    assert (after.status, after.reason, after.due_at) == (Status.CANCELLED, Reason.SUPPRESSED, None)

@@ -37,6 +37,28 @@ def test_a_taken_phone_is_refused() -> None:
         service.create(NEW)
 
 
+def test_attempts_with_one_id_create_one_client() -> None:
+    repository = FakeClientRepository()
+    first = managing(repository).create(NEW, ulid(7))
+    repository.stored[ulid(7)] = replace(first, tag="changed since")
+    again = managing(repository).create(NEW, ulid(7))
+    assert again == repository.stored[ulid(7)]
+    assert len(repository.stored) == 1
+    with pytest.raises(ConflictError):
+        managing(repository).create(NEW, ulid(8))
+
+
+def test_a_client_that_must_not_be_deleted_as_it_is_stays() -> None:
+    repository = FakeClientRepository(client())
+
+    def refuse(_client: Client) -> None:
+        raise NotFoundError("not as it is")
+
+    with pytest.raises(NotFoundError, match="as it is"):
+        managing(repository).delete(ulid(1), refuse)
+    assert ulid(1) in repository.stored
+
+
 def test_a_client_that_is_not_there_is_not_found() -> None:
     service = managing(FakeClientRepository())
     for use in (service.get, service.delete, lambda id_: service.update(id_, lambda before: before)):
@@ -63,9 +85,9 @@ class Racing(FakeClientRepository):
             current = self.stored[ulid(1)]
             self.stored[ulid(1)] = replace(current, timezone=f"+0{self._races}:00", version=current.version + 1)
 
-    def replace(self, before: Client, after: Client) -> None:
+    def replace(self, before: Client, after: Client) -> Client:
         self._race()
-        super().replace(before, after)
+        return super().replace(before, after)
 
     def delete(self, client: Client) -> None:
         self._race()

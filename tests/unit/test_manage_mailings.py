@@ -147,6 +147,29 @@ def test_what_is_deleted_or_never_was_is_not_found() -> None:
                 use(ulid(100))
 
 
+@pytest.mark.parametrize("draft", [True, False])
+def test_attempts_with_one_id_create_one_mailing_and_have_it_started(draft: bool) -> None:  # noqa: FBT001
+    desk = Desk()
+    new = NewMailing(LATER, LATER + HOUR, "Hello", AudienceFilter(), draft=draft)
+    first = desk.service.create(new, ulid(7))
+    desk.scheduler.scheduled.clear()  # as if the first attempt had ended before
+    desk.now += timedelta(seconds=5)
+    assert desk.service.create(new, ulid(7)) == first
+    assert list(desk.mailings.stored) == [ulid(7)]
+    assert len(desk.scheduler.scheduled) == (0 if draft else 1)
+
+
+def test_a_mailing_that_must_not_be_deleted_as_it_is_stays() -> None:
+    desk = Desk(mailing())
+
+    def refuse(_mailing: Mailing) -> None:
+        raise ConflictError("not as it is")
+
+    with pytest.raises(ConflictError, match="as it is"):
+        desk.service.delete(ulid(100), refuse)
+    assert desk.mailings.stored[ulid(100)] == mailing()
+
+
 def test_a_deleted_mailing_keeps_its_row_and_loses_its_schedule() -> None:
     desk = Desk(mailing(start_at=LATER))
     desk.scheduler.put(mailing(start_at=LATER))

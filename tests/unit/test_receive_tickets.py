@@ -1,3 +1,4 @@
+import json
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
@@ -8,12 +9,19 @@ import pytest
 from chalicelib.domain.answer import Answer
 from chalicelib.domain.mailing import MailingStatus
 from chalicelib.domain.message import Status
-from chalicelib.domain.tickets import MessagesTicket, SegmentTicket, Ticket
+from chalicelib.domain.tickets import ImportTicket, MessagesTicket, SegmentTicket, Ticket
 from chalicelib.errors import TransientError
-from chalicelib.services.receive_tickets import Report, receive_messages, receive_segments, receive_start
+from chalicelib.services.receive_tickets import (
+    Report,
+    receive_imports,
+    receive_messages,
+    receive_segments,
+    receive_start,
+)
 from tests.builders import mailing, ulid
 from tests.fakes.provider import ACCEPTED, Request
-from tests.fakes.watched import Moment
+from tests.fakes.watched import Moment, failing
+from tests.import_world import ImportWorld, csv_of
 from tests.log_lines import log_lines
 from tests.world import RUN_TIME, World, clients
 
@@ -30,7 +38,7 @@ def world() -> World:
     return made
 
 
-def records(*bodies: str | Ticket) -> list[dict[str, Any]]:
+def records(*bodies: str | Ticket | ImportTicket) -> list[dict[str, Any]]:
     return [
         {"messageId": f"record-{number}", "body": body if isinstance(body, str) else body.model_dump_json()}
         for number, body in enumerate(bodies)
@@ -167,3 +175,50 @@ def test_an_event_that_names_no_mailing_is_dropped_with_a_word(world: World, eve
     assert world.mailings.stored == before
     (line,) = lines
     assert (line.levelname, vars(line)["fields"]) == ("ERROR", sorted(map(str, event)))
+
+
+# --- Imports
+
+ONE = csv_of(["79161234567,Europe/Moscow,"])
+
+
+def take_imports(world: ImportWorld, *bodies: str | ImportTicket) -> Report:
+    return receive_imports(records(*bodies), world.run_import(), world.tickets.dead_letter, world.clock() + RUN_TIME)
+
+
+def notice(*keys: str) -> str:
+    return json.dumps(
+        {"Records": [{"eventName": "ObjectCreated:Post", "s3": {"object": {"key": key}}} for key in keys]}
+    )
+
+
+def test_imports_are_begun_by_the_notice_of_s3_or_by_a_ticket() -> None:
+    world = ImportWorld()
+    by_notice, by_ticket = world.uploaded(ONE), world.uploaded(ONE)
+    ticket = ImportTicket(v=1, import_ids=[by_ticket.id])
+    assert take_imports(world, notice(by_notice.id), ticket) == ALL_DONE
+    assert {one.ended for one in world.imports.stored.values()} == {True}
+
+
+def test_a_notice_that_is_only_a_try_or_of_no_import_of_ours_is_done() -> None:
+    world = ImportWorld()
+    assert take_imports(world, json.dumps({"Event": "s3:TestEvent", "Bucket": "b"}), notice("by+hand.csv")) == ALL_DONE
+    assert world.tickets.dead == []
+
+
+@pytest.mark.parametrize("body", ["", "[]", '{"Records": [{"s3": 7}]}', '{"Records": 7}', '{"v": 2, "import_ids": []}'])
+def test_a_ticket_of_imports_that_cannot_be_read_is_set_aside(body: str) -> None:
+    world = ImportWorld()
+    assert take_imports(world, body) == ALL_DONE
+    ((_, cause),) = world.tickets.dead
+    assert cause.startswith("unreadable ticket: ")
+
+
+def test_an_import_that_was_interrupted_comes_again_and_the_others_go_on() -> None:
+    world = ImportWorld()
+    tickets = [ImportTicket(v=1, import_ids=[world.uploaded(ONE).id]) for _ in range(2)]
+    world.hook = failing(TransientError("no answer"))
+    with log_lines(logging.ERROR) as lines:
+        assert take_imports(world, *tickets) == failed(0)
+    assert [line.message for line in lines] == ["import interrupted; its ticket comes again"]
+    assert [one.ended for one in world.imports.stored.values()] == [False, True]

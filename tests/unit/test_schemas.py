@@ -1,3 +1,4 @@
+import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -7,10 +8,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.api.client_schemas import ChangeClientRequest, CreateClientRequest
 from chalicelib.api.mailing_schemas import ChangeMailingRequest, CreateMailingRequest
-from chalicelib.api.schemas import MAX_LIMIT, PageQuery, Phone, read_moment, write_moment
+from chalicelib.api.schemas import MAX_LIMIT, PageQuery, Phone, Tag, Text, read_moment, write_moment
 from chalicelib.domain.phone import is_phone
 
 PHONE = TypeAdapter(Phone)
+TAG = TypeAdapter(Tag)
+TEXT = TypeAdapter(Text)
 
 moments = st.datetimes(datetime(1, 1, 2), datetime(2199, 12, 30)).map(  # noqa: DTZ001 - the offset is drawn beside it
     lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
@@ -18,9 +21,9 @@ moments = st.datetimes(datetime(1, 1, 2), datetime(2199, 12, 30)).map(  # noqa: 
 offsets = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
 
-def accepts_phone(text: str) -> bool:
+def accepts(adapter: TypeAdapter[str], text: str) -> bool:
     try:
-        PHONE.validate_python(text, strict=True)
+        adapter.validate_python(text, strict=True)
     except ValidationError:
         return False
     return True
@@ -28,7 +31,16 @@ def accepts_phone(text: str) -> bool:
 
 @given(st.from_regex("7[0-9]{10}", fullmatch=True) | st.from_regex(r"7\d{9,11}\s?") | st.text(max_size=12))
 def test_the_wire_takes_just_the_phones_that_the_domain_takes(text: str) -> None:
-    assert accepts_phone(text) == is_phone(text)
+    assert accepts(PHONE, text) == is_phone(text)
+
+
+@pytest.mark.parametrize("adapter", [TAG, TEXT], ids=["tag", "text"])
+@given(
+    st.text(st.characters(categories=["Cc", "Zs", "Zl", "Zp"]) | st.characters(codec="utf-8"), min_size=1, max_size=9)
+)
+def test_the_schema_of_a_text_says_which_characters_are_taken(adapter: TypeAdapter[str], text: str) -> None:
+    pattern = adapter.json_schema()["pattern"]
+    assert accepts(adapter, text) == bool(re.fullmatch(pattern, text))
 
 
 @given(moments, offsets)

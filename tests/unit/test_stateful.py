@@ -127,6 +127,9 @@ class History(Generic[Thing]):
             if thing is not None and (end is None or end >= now - EFFECTIVE)
         ]
 
+    def ever(self, id_: str, was: Callable[[Thing], bool]) -> bool:
+        return any(thing is not None and was(thing) for _, thing in self._entries[id_])
+
     def versions(self, id_: str) -> int:
         return len(self._entries[id_])
 
@@ -156,13 +159,15 @@ class NotingClients(FakeClientRepository):
         self.history: History[Client] = History()
         self._clock = clock
 
-    def create(self, client: Client) -> None:
-        super().create(client)
-        self.history.note(client.id, self._clock(), client)
+    def create(self, client: Client) -> Client:
+        stored = super().create(client)
+        self.history.note(client.id, self._clock(), stored)
+        return stored
 
-    def replace(self, before: Client, after: Client) -> None:
-        super().replace(before, after)
-        self.history.note(after.id, self._clock(), after)
+    def replace(self, before: Client, after: Client) -> Client:
+        stored = super().replace(before, after)
+        self.history.note(after.id, self._clock(), stored)
+        return stored
 
     def delete(self, client: Client) -> None:
         super().delete(client)
@@ -226,10 +231,17 @@ class Mailings(RuleBasedStateMachine):
             self.planner(0)
             self.plan()
 
-    @rule(number=clients_, what=st.sampled_from(["zone", "phone", "add", "delete"]), zone=st.sampled_from(ZONES))
+    @rule(
+        number=clients_,
+        what=st.sampled_from(["zone", "phone", "suppressed phone", "add", "delete"]),
+        zone=st.sampled_from(ZONES),
+    )
     def change_client(self, number: int, what: str, zone: str) -> None:
         def change(before: Client) -> Client:
-            return replace(before, timezone=zone) if what == "zone" else replace(before, phone=self.new_phone())
+            if what == "zone":
+                return replace(before, timezone=zone)
+            phone = min(self.clients.suppressed, default=None) if what == "suppressed phone" else None
+            return replace(before, phone=phone or self.new_phone())
 
         with suppress(NotFoundError, ConflictError):
             if what == "add":
@@ -240,6 +252,13 @@ class Mailings(RuleBasedStateMachine):
                 self.world.manage_clients().delete(ulid(number))
             else:
                 self.world.manage_clients().update(ulid(number), change)
+
+    @rule(number=clients_, lifts=st.booleans(), interruption=interruptions)
+    def opt_out(self, number: int, lifts: bool, interruption: Interruption | None = None) -> None:  # noqa: FBT001 - drawn
+        known = self.clients.get(ulid(number))
+        phone = known.phone if known else f"7917{number:07d}"
+        suppress = self.world.suppress()
+        self.call(lambda: suppress.lift(phone) if lifts else suppress.one(phone), interruption)
 
     @precondition(lambda self: len(self.open_mailings()) < MAX_MAILINGS)
     @rule(
@@ -369,6 +388,11 @@ class Mailings(RuleBasedStateMachine):
             self.world.check(mailing)
 
     @invariant()
+    def clients_know_whether_their_phone_is_suppressed(self) -> None:
+        for one in self.clients.stored.values():
+            assert one.suppressed == (one.phone in self.clients.suppressed)
+
+    @invariant()
     def what_was_sent_stays_as_it_is(self) -> None:
         for id_, row in self.sent.items():
             assert self.world.messages.stored[id_] == row
@@ -398,9 +422,12 @@ class Mailings(RuleBasedStateMachine):
         self.check_all()
 
     def meant_by(self, mailing: Mailing) -> set[str]:
-        """Name the clients who were there before the mailing started, and still are."""
+        """Name the clients who were there before the mailing started, still are, and never opted out."""
         return {
-            id_ for id_, one in self.clients.stored.items() if one.created_at < (mailing.started_at or self.clock())
+            id_
+            for id_, one in self.clients.stored.items()
+            if one.created_at < (mailing.started_at or self.clock())
+            and not self.clients.history.ever(id_, _is_suppressed)
         }
 
     def check_all(self) -> None:
@@ -567,11 +594,15 @@ class Mailings(RuleBasedStateMachine):
         return ids[number % len(ids)]
 
 
+def _is_suppressed(client_: Client) -> bool:
+    return client_.suppressed
+
+
 def may_be_asked(request: Request, mailing: Mailing, client_: Client, now: datetime) -> bool:
     """Tell whether this is a request that such a mailing would make of such a client."""
     if mailing.status in {MailingStatus.DRAFT, MailingStatus.SCHEDULED, MailingStatus.PAUSED, *STOPPED}:
         return False
-    if (request.text, request.phone) != (mailing.text, client_.phone):
+    if (request.text, request.phone, client_.suppressed) != (mailing.text, client_.phone, False):
         return False
     left = mailing.end_at - now
     if left <= SECOND or request.timeout_seconds * SECOND > min(left, POLICY.request_timeout):

@@ -1,0 +1,28 @@
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.e2e.conftest import stack, start_stack
+
+__all__ = ["stack", "start_stack"]
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Start the Chromium of this machine; without one, CI fails and others skip."""
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        missing = f"there is no {', '.join(NAMES[:-1])} or {NAMES[-1]} on the PATH"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses to make one for root
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=sandbox)
+        yield started
+        started.close()
