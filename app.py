@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from chalice.app import Chalice, CloudWatchEvent, SQSEvent
 
-from chalicelib import api
+from chalicelib import admin, api
 from chalicelib.api.import_rows import READERS
 from chalicelib.bootstrap import application
 from chalicelib.services.receive_check import receive_check
@@ -25,6 +25,7 @@ TIME_TO_STOP = timedelta(seconds=3)  # what a function keeps of its timeout for 
 
 app = Chalice(app_name="vestnik")
 api.register(app)
+admin.register(app)
 
 
 @app.lambda_function(name="planner")

@@ -1,5 +1,7 @@
 """The composition root: settings -> adapters -> services, each built once, when it is first asked for."""
 
+import hashlib
+import hmac
 import random
 import time
 from collections.abc import Mapping
@@ -125,6 +127,11 @@ class Application:
             return None
         keys = IssuerKeys(Issuer(settings.issuer_url), time.monotonic)
         return AccessTokens(keys, settings.issuer_url, settings.api_audience, settings.token_leeway_seconds, self.clock)
+
+    def derived_key(self, purpose: str) -> bytes:
+        """Derive a key of 32 bytes from the signing key: one purpose's cannot be used for another's."""
+        signing_key = self.secrets.get(self.settings.signing_key_secret)
+        return hmac.digest(signing_key.encode(), purpose.encode(), hashlib.sha256)
 
     @cached_property
     def clients(self) -> DynamoClientRepository:

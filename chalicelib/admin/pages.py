@@ -8,7 +8,6 @@
 """
 
 import hmac
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
@@ -23,12 +22,9 @@ from chalicelib.admin.rendering import render
 from chalicelib.admin.roles import Role
 from chalicelib.admin.session import Session, read_cookies, read_session
 from chalicelib.api.parameters import PATH_PARAMETERS, read_query
-from chalicelib.api.problems import HttpError
-from chalicelib.api.schemas import NoQuery, WireModel
+from chalicelib.api.problems import HttpError, as_http_error
+from chalicelib.api.schemas import NoQuery
 from chalicelib.bootstrap import application
-from chalicelib.errors import ConflictError, NotFoundError, TransientError, ValidationError
-
-logger = logging.getLogger(__name__)
 
 View = TypeVar("View", bound=Callable[..., object])
 
@@ -125,6 +121,8 @@ class Pages(Blueprint):
     ) -> Response:
         request = self.current_request
         visit = visit_of(request)
+        if request.path == "/admin" and not request.context["path"].endswith("/"):
+            return _shown(visit, Redirect("admin/"))  # to which all addresses on it are relative
         try:
             if role is not None and visit.session is None:
                 return _to_login(visit)
@@ -138,20 +136,22 @@ class Pages(Blueprint):
             given["visit"] = visit
             return _shown(visit, view(**{name: value for name, value in given.items() if name in hints}))
         except Exception as error:  # noqa: BLE001 - the boundary: whatever happens, a page says so
-            return _failed(visit, error)
+            failure = as_http_error(error)
+            return _failure(visit, failure.status, str(failure))
 
 
 def visit_of(request: Request) -> Visit:
     """Read who looks and how out of a request's cookies."""
     built = application()
     cookies = read_cookies(request.headers.get("cookie", ""))
-    session = read_session(cookies.get(SESSION_COOKIE), built.session_key, built.clock())
+    session = read_session(cookies.get(SESSION_COOKIE), built.derived_key(SESSIONS), built.clock())
     preferences = read_preferences(cookies, request.headers.get("accept-language", ""))
     depth = request.path.removeprefix("/admin").count("/") - 1
     return Visit(request, session, preferences, "../" * depth or "./")
 
 
 SESSION_COOKIE = "vestnik-session"
+SESSIONS = "sessions of the pages"  # what their key is derived for
 
 
 def _checked_form(request: Request, session: Session | None) -> Form:
@@ -166,7 +166,7 @@ def _shown(visit: Visit, answer: object) -> Response:
     match answer:
         case Page(template, values, status):
             html = render(template, visit.preferences, {"visit": visit, "Role": Role, **values})
-            headers = {
+            headers: dict[str, str | list[str]] = {
                 "Content-Type": "text/html; charset=utf-8",
                 "Content-Security-Policy": CONTENT_SECURITY_POLICY,
                 "Referrer-Policy": "same-origin",
@@ -184,26 +184,9 @@ def _shown(visit: Visit, answer: object) -> Response:
 
 def _to_login(visit: Visit) -> Response:
     """Send to the login, from where one comes back; what was to be changed is not repeated by itself."""
-    back = visit.request.path.removeprefix("/admin").lstrip("/") if visit.request.method == "GET" else ""
+    asked: str = visit.request.to_original_event()["path"]
+    back = asked.removeprefix("/admin").lstrip("/") if visit.request.method == "GET" else ""
     return _shown(visit, Redirect(f"login?back={quote(back, safe='')}"))
-
-
-def _failed(visit: Visit, error: Exception) -> Response:
-    match error:
-        case HttpError():
-            return _failure(visit, error.status, str(error))
-        case ValidationError():
-            return _failure(visit, HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(each.message for each in error.errors))
-        case NotFoundError():
-            return _failure(visit, HTTPStatus.NOT_FOUND, str(error))
-        case ConflictError():
-            return _failure(visit, HTTPStatus.CONFLICT, str(error))
-        case TransientError():
-            logger.warning("dependency failed", extra={"error": str(error)})
-            return _failure(visit, HTTPStatus.SERVICE_UNAVAILABLE, "something does not answer; try again in a moment")
-        case _:
-            logger.error("unhandled error", exc_info=error)
-            return _failure(visit, HTTPStatus.INTERNAL_SERVER_ERROR, "an error of ours; the log has it")
 
 
 def _failure(visit: Visit, status: HTTPStatus, detail: str) -> Response:

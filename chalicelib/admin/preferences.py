@@ -24,7 +24,7 @@ class Preferences:
 def read_preferences(cookies: Mapping[str, str], accept_language: str) -> Preferences:
     """Read them; whatever is unknown has its default, the language that of `Accept-Language`."""
     language = next((each for each in LANGUAGES if each == cookies.get("language")), _accepted(accept_language))
-    theme = next((each for each in THEMES if each == cookies.get("theme")), "auto")
+    theme: Theme = next((each for each in THEMES if each == cookies.get("theme")), "auto")
     return Preferences(language, theme, _known_zone(cookies.get("zone", "UTC")))
 
 

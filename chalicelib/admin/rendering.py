@@ -8,9 +8,9 @@ from importlib import resources
 from io import BytesIO
 from typing import Any
 
+from babel.dates import format_datetime, get_timezone_name
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.dates import format_datetime, get_timezone_name
 from babel.numbers import format_decimal, format_percent
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context

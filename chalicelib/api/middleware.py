@@ -18,7 +18,9 @@ from chalicelib.bootstrap import application
 from chalicelib.errors import ConfigurationError, NotFoundError
 from chalicelib.observability import logger
 
-OPEN = frozenset({"health", "docs", "openapi.json"})  # by their first path segment
+OPEN = frozenset(
+    {"health", "docs", "openapi.json", "admin"}
+)  # by their first path segment; pages have a door of their own
 
 Handler = Callable[[Request], Response]
 

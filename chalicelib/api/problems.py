@@ -61,19 +61,27 @@ def answers_problems(view: Callable[Parameters, Response]) -> Callable[Parameter
 
 
 def _problem_of(error: Exception) -> Response:
+    failure = as_http_error(error)
+    errors = error.errors if isinstance(error, ValidationError) else ()
+    return problem(failure.status, str(failure), errors=errors, headers=failure.headers)
+
+
+def as_http_error(error: Exception) -> HttpError:
+    """Say in HTTP's words what went wrong; what is our own fault is logged."""
     match error:
         case HttpError():
-            return problem(error.status, str(error), headers=error.headers)
+            return error
         case ValidationError():
-            return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "some fields are not valid", errors=error.errors)
+            return HttpError(HTTPStatus.UNPROCESSABLE_ENTITY, "some fields are not valid")
         case NotFoundError():
-            return problem(HTTPStatus.NOT_FOUND, str(error))
+            return HttpError(HTTPStatus.NOT_FOUND, str(error))
         case ConflictError():
-            return problem(HTTPStatus.CONFLICT, str(error))
+            return HttpError(HTTPStatus.CONFLICT, str(error))
         case TransientError():
             logger.warning("dependency failed", extra={"error": str(error)})
             detail = "something that this request needs does not answer; try again in a moment"
-            return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "1"})
+            return HttpError(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "1"})
         case _:
             logger.error("unhandled error", exc_info=error)
-            return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an error of ours; the log has it under the request's id")
+            detail = "an error of ours; the log has it under the request's id"
+            return HttpError(HTTPStatus.INTERNAL_SERVER_ERROR, detail)

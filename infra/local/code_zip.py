@@ -1,8 +1,8 @@
 """The code's zip as Lambda should get it: compiled, and without the descriptions that nobody here reads.
 
 Both are about cold starts. Lambda cannot write beside the code, so without compiled modules each new process compiles
-all that it imports; and botocore's descriptions of 400 services and Babel's of 1,000 locales are most of what would have to be fetched and
-unpacked.
+all that it imports; and botocore's descriptions of 400 services and Babel's
+of 1,000 locales are most of what would have to be fetched and unpacked.
 """
 
 import compileall
