@@ -66,7 +66,7 @@ openapi: $(INSTALLED) ## Writes docs/openapi.json, the copy of /openapi.json tha
 
 .PHONY: test
 test: $(INSTALLED) ## Every test that this machine can run, with coverage
-	$(RUN) -m pytest --numprocesses 2 --dist loadfile --cov --cov-report term
+	$(RUN) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report term
 
 .PHONY: faults
 faults: $(INSTALLED) ## The fault suite: scenarios, an error at every call of AWS, an outage; prints what came of each (up to three quarters of an hour)

@@ -60,7 +60,7 @@ class Ground:
 
 
 def load_crowd(stack: RunningStack, number: int) -> None:
-    """Store so many clients by the application's own repository, twenty a transaction: the API would take minutes.
+    """Store so many clients by the application's own repository, sixteen a transaction: the API would take minutes.
 
     Up to 2,000 of them have the tag `warm`, the others `rest`.
     """

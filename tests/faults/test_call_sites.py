@@ -87,7 +87,7 @@ def test_a_write_that_takes_effect_twice_is_found(
 
 def test_a_fault_that_is_never_reached_is_found(on: Sandbox, recording: Recording) -> None:
     case = case_of(recording, "release BatchExecuteStatement < _Run._give_back", "throttled")
-    other = case_of(recording, "find_by_phone BatchGetItem < ManageClients.with_phone", "throttled")
+    other = case_of(recording, "find_by_phones BatchGetItem < ManageClients.with_phone", "throttled")
 
     (result,) = run(on, [replace(case, scenario=other.scenario)])
 
