@@ -77,7 +77,10 @@ from chalicelib.services.sweep_messages import SweepMessages
 
 if TYPE_CHECKING:
     from chalicelib.adapters.access_tokens import AccessTokens
+    from chalicelib.adapters.issuer import Issuer
+    from chalicelib.adapters.issuer_keys import IssuerKeys
     from chalicelib.adapters.kept_answers import KeptAnswers
+    from chalicelib.adapters.logins import Logins
 
 AWS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
 
@@ -119,14 +122,44 @@ class Application:
         """Tells good access tokens from bad ones; None: there is no issuer that could make good ones."""
         # Here, because the API alone needs them, and they bring cryptography along: 50 ms of each cold start.
         from chalicelib.adapters.access_tokens import AccessTokens  # noqa: PLC0415
-        from chalicelib.adapters.issuer import Issuer  # noqa: PLC0415
-        from chalicelib.adapters.issuer_keys import IssuerKeys  # noqa: PLC0415
 
         settings = self.settings
-        if settings.issuer_url is None:
+        if settings.issuer_url is None or self.issuer_keys is None:
             return None
-        keys = IssuerKeys(Issuer(settings.issuer_url), time.monotonic)
-        return AccessTokens(keys, settings.issuer_url, settings.api_audience, settings.token_leeway_seconds, self.clock)
+        return AccessTokens(
+            self.issuer_keys, settings.issuer_url, settings.api_audience, settings.token_leeway_seconds, self.clock
+        )
+
+    @cached_property
+    def issuer(self) -> "Issuer | None":
+        """Whom access tokens and logins are of; None: there is no such issuer."""
+        from chalicelib.adapters.issuer import Issuer  # noqa: PLC0415 - as above
+
+        return Issuer(self.settings.issuer_url) if self.settings.issuer_url else None
+
+    @cached_property
+    def issuer_keys(self) -> "IssuerKeys | None":
+        """The issuer's keys."""
+        from chalicelib.adapters.issuer_keys import IssuerKeys  # noqa: PLC0415 - as above
+
+        return IssuerKeys(self.issuer, time.monotonic) if self.issuer else None
+
+    @cached_property
+    def logins(self) -> "Logins | None":
+        """Logins of the pages' users; None: there is no issuer at which they could log in."""
+        from chalicelib.adapters.id_tokens import IdTokens  # noqa: PLC0415 - as above
+        from chalicelib.adapters.logins import Logins  # noqa: PLC0415
+
+        settings = self.settings
+        if settings.issuer_url is None or self.issuer is None or self.issuer_keys is None:
+            return None
+        client_id, secret = settings.pages_client_id, settings.pages_client_secret_name
+        return Logins(
+            self.issuer,
+            IdTokens(self.issuer_keys, settings.issuer_url, client_id, settings.token_leeway_seconds, self.clock),
+            client_id,
+            None if secret is None else Token(self.secrets, secret),
+        )
 
     def derived_key(self, purpose: str) -> bytes:
         """Derive a key of 32 bytes from the signing key: one purpose's cannot be used for another's."""

@@ -39,6 +39,10 @@ def _without_last_slash(url: str) -> str:
     return url.rstrip("/")
 
 
+def _with_slash(url: str) -> str:
+    return f"{url.rstrip('/')}/"
+
+
 def _require_no_query(url: str) -> str:
     if "?" in url or "#" in url:
         raise ValueError("must have no query and no fragment")
@@ -71,6 +75,20 @@ class Tuning(BaseModel):
     )
     api_audience: str = "vestnik"
     token_leeway_seconds: int = Field(default=30, ge=0, le=300)
+
+    # Of the administrator's pages: where browsers see them, up to `/admin/`; who they are to the issuer; which claim
+    # of its id tokens has the roles.
+    admin_url: (
+        Annotated[
+            str,
+            AfterValidator(require_https_off_loopback),
+            AfterValidator(_require_no_query),
+            AfterValidator(_with_slash),
+        ]
+        | None
+    ) = None
+    pages_client_id: str = Field(default="vestnik-pages", min_length=1, max_length=255)
+    roles_claim: str = Field(default="roles", min_length=1, max_length=255)
 
     provider_url: Annotated[str, AfterValidator(require_https_off_loopback), AfterValidator(_without_last_slash)]
     cors_origins: Annotated[tuple[Origin, ...], BeforeValidator(_read_origins)] = ()
@@ -117,6 +135,7 @@ class Settings(Tuning):
     scheduler_dlq_url: str = Field(min_length=1)
     signing_key_secret: str = Field(min_length=1)
     provider_token_secret: str = Field(min_length=1)
+    pages_client_secret_name: str | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:

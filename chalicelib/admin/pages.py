@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from http import HTTPStatus
 from typing import Any, TypeVar, get_type_hints
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs, quote, urlencode
 
 from chalice.app import Blueprint, Request, Response
 
@@ -21,6 +21,7 @@ from chalicelib.admin.preferences import Preferences, read_preferences
 from chalicelib.admin.rendering import render
 from chalicelib.admin.roles import Role
 from chalicelib.admin.session import Session, read_cookies, read_session
+from chalicelib.api.headers import is_on_loopback
 from chalicelib.api.parameters import PATH_PARAMETERS, read_query
 from chalicelib.api.problems import HttpError, as_http_error
 from chalicelib.api.schemas import NoQuery
@@ -63,14 +64,19 @@ class Page:
     template: str
     values: Mapping[str, Any] = field(default_factory=dict)
     status: HTTPStatus = HTTPStatus.OK
+    headers: Mapping[str, str | list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """Go there, seen from the admin pages' own address, and read a notice there (see templates/notices.html)."""
+    """Go there, seen from the admin pages' own address, and read a notice there (see templates/notices.html).
+
+    An address that begins with a scheme is somebody else's: the issuer's.
+    """
 
     to: str
     notice: str | None = None
+    headers: Mapping[str, str | list[str]] = field(default_factory=dict)
 
 
 class Form:
@@ -98,8 +104,8 @@ class Pages(Blueprint):
         """Declare a view that shows something; None: open to all."""
         return self._declare("GET", path, role)
 
-    def action(self, path: str, role: Role) -> Callable[[View], View]:
-        """Declare a view that does something."""
+    def action(self, path: str, role: Role | None) -> Callable[[View], View]:
+        """Declare a view that does something; None: open to all."""
         return self._declare("POST", path, role)
 
     def _declare(self, method: str, path: str, role: Role | None) -> Callable[[View], View]:
@@ -125,7 +131,7 @@ class Pages(Blueprint):
             return _shown(visit, Redirect("admin/"))  # to which all addresses on it are relative
         try:
             if role is not None and visit.session is None:
-                return _to_login(visit)
+                return _to_login(visit) if request.method == "GET" else _session_over(visit)
             if role is not None and not visit.may(role):
                 return _failure(visit, HTTPStatus.FORBIDDEN, f"this needs the role {role}")
             given: dict[str, Any] = {name: PATH_PARAMETERS[name].read(text) for name, text in path.items()}
@@ -144,7 +150,9 @@ def visit_of(request: Request) -> Visit:
     """Read who looks and how out of a request's cookies."""
     built = application()
     cookies = read_cookies(request.headers.get("cookie", ""))
-    session = read_session(cookies.get(SESSION_COOKIE), built.derived_key(SESSIONS), built.clock())
+    session = read_session(
+        cookies.get(cookie_name(request, SESSION_COOKIE)), built.derived_key(SESSIONS), built.clock()
+    )
     preferences = read_preferences(cookies, request.headers.get("accept-language", ""))
     depth = request.path.removeprefix("/admin").count("/") - 1
     return Visit(request, session, preferences, "../" * depth or "./")
@@ -154,28 +162,41 @@ SESSION_COOKIE = "vestnik-session"
 SESSIONS = "sessions of the pages"  # what their key is derived for
 
 
+def cookie_name(request: Request, name: str) -> str:
+    """Name a cookie so that, where there is TLS, no other host of the domain and no page without TLS can set it."""
+    return name if is_on_loopback(request) else f"__Host-{name}"
+
+
 def _checked_form(request: Request, session: Session | None) -> Form:
     raw = request.raw_body
     form = Form(raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw)
-    if session is None or not hmac.compare_digest(form.text("csrf").encode(), session.csrf.encode()):
+    if session is None:
+        # Open to all: nothing but how the pages look. Browsers tell where a form stands.
+        if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            raise HttpError(HTTPStatus.FORBIDDEN, "this form is not from these pages")
+        return form
+    if not hmac.compare_digest(form.text("csrf").encode(), session.csrf.encode()):
         raise HttpError(HTTPStatus.FORBIDDEN, "this form is not from this session; go back, reload and try again")
     return form
 
 
 def _shown(visit: Visit, answer: object) -> Response:
     match answer:
-        case Page(template, values, status):
+        case Page(template, values, status, added):
             html = render(template, visit.preferences, {"visit": visit, "Role": Role, **values})
             headers: dict[str, str | list[str]] = {
                 "Content-Type": "text/html; charset=utf-8",
                 "Content-Security-Policy": CONTENT_SECURITY_POLICY,
                 "Referrer-Policy": "same-origin",
                 "X-Frame-Options": "DENY",
+                **added,
             }
             return Response(html, headers, int(status))
-        case Redirect(to, notice):
-            address = f"{visit.root}{to}" + (f"?notice={quote(notice)}" if notice else "")
-            return Response("", {"Location": address, "Content-Type": "text/plain"}, int(HTTPStatus.SEE_OTHER))
+        case Redirect(to, notice, added):
+            address = to if to.startswith(("https://", "http://")) else f"{visit.root}{to}"
+            if notice:
+                address += f"?notice={quote(notice)}"
+            return Response("", {"Location": address, "Content-Type": "text/plain", **added}, int(HTTPStatus.SEE_OTHER))
         case Response():
             return answer
         case _:
@@ -183,10 +204,17 @@ def _shown(visit: Visit, answer: object) -> Response:
 
 
 def _to_login(visit: Visit) -> Response:
-    """Send to the login, from where one comes back; what was to be changed is not repeated by itself."""
-    asked: str = visit.request.to_original_event()["path"]
-    back = asked.removeprefix("/admin").lstrip("/") if visit.request.method == "GET" else ""
-    return _shown(visit, Redirect(f"login?back={quote(back, safe='')}"))
+    """Send to the login, from where one comes back to the same page and what was asked of it."""
+    event = visit.request.to_original_event()
+    back = event["path"].removeprefix("/admin").lstrip("/")
+    query = urlencode(event.get("multiValueQueryStringParameters") or {}, doseq=True)
+    return _shown(visit, Redirect(f"login?back={quote(f'{back}?{query}' if query else back, safe='')}"))
+
+
+def _session_over(visit: Visit) -> Response:
+    """Say that nothing was done. No redirect: a form must not lead to the issuer, by its page's own policy."""
+    detail = "you are not logged in, or not any more; nothing was changed"
+    return _shown(visit, Page("login.html", {"problem": detail}, HTTPStatus.UNAUTHORIZED))
 
 
 def _failure(visit: Visit, status: HTTPStatus, detail: str) -> Response:

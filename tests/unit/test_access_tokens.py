@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
-from chalicelib.adapters.access_tokens import ALGORITHMS, AccessTokens
+from chalicelib.adapters.access_tokens import AccessTokens
+from chalicelib.adapters.signed_tokens import ALGORITHMS
 from chalicelib.adapters.signing_keys import SigningKeys
 from chalicelib.domain.access import Grant
 from chalicelib.errors import RefusedTokenError, TransientError
