@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -26,6 +26,12 @@ class Answer:
     status: int
     headers: dict[str, str]
     text: str
+    several: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def cookies(self) -> list[str]:
+        """List the cookies that it sets, each with its attributes."""
+        return self.several.get("Set-Cookie") or [text for name, text in self.headers.items() if name == "Set-Cookie"]
 
     @property
     def json(self) -> Any:  # noqa: ANN401 - whatever was answered
@@ -83,7 +89,7 @@ class Gateway:
         }
         answer = app(event, SimpleNamespace(get_remaining_time_in_millis=lambda: self.milliseconds))
         assert_documented(method, route, answer["statusCode"], answer["headers"], answer["body"])
-        return Answer(answer["statusCode"], answer["headers"], answer["body"])
+        return Answer(answer["statusCode"], answer["headers"], answer["body"], answer.get("multiValueHeaders", {}))
 
     def _route(self, method: str, path: str) -> tuple[str, dict[str, str]]:
         segments = path.split("/")

@@ -15,7 +15,7 @@ from chalicelib.admin.roles import Role, highest_role
 from chalicelib.admin.session import LASTS, Session, read_cookies, seal, seal_session, unseal
 from chalicelib.api.headers import is_on_loopback
 from chalicelib.api.problems import HttpError
-from chalicelib.api.schemas import NoQuery, WireModel
+from chalicelib.api.schemas import WireModel
 from chalicelib.bootstrap import application
 from chalicelib.errors import RefusedTokenError, TransientError
 from chalicelib.observability import logger
@@ -109,7 +109,7 @@ def log_out(visit: Visit) -> Page:
 
 
 @login.page("/logged-out", None)
-def show_logged_out(visit: Visit, query: NoQuery) -> Page:  # noqa: ARG001 - no parameters are taken
+def show_logged_out(visit: Visit) -> Page:
     """Say that the issuer's session is over too."""
     return Page("logged_out.html", {"visit": _without_session(visit)})
 

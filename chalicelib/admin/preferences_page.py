@@ -6,6 +6,7 @@ from http import HTTPStatus
 from chalicelib.admin.pages import Form, Page, Pages, Redirect, Visit
 from chalicelib.admin.preferences import LANGUAGES, THEMES
 from chalicelib.api.headers import is_on_loopback
+from chalicelib.api.schemas import WireModel
 from chalicelib.domain.timezone import UnknownTimezoneError, resolve_timezone
 
 preferences_page = Pages(__name__)
@@ -58,8 +59,14 @@ class Choice:
         return found
 
 
+class NoticeQuery(WireModel):
+    """What a redirect left for templates/notices.html."""
+
+    notice: str = ""
+
+
 @preferences_page.page("/preferences", None)
-def show_preferences(visit: Visit) -> Page:
+def show_preferences(visit: Visit, query: NoticeQuery) -> Page:  # noqa: ARG001 - the template reads it
     """Show how the pages look now, to be changed."""
     chosen = visit.preferences
     return _page(Choice(chosen.language, chosen.theme, chosen.zone), {}, HTTPStatus.OK)

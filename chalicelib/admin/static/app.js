@@ -5,7 +5,7 @@
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const root = document.querySelector("a.brand")?.getAttribute("href") ?? "./";
 if (zone && !/(^|;\s*)zone=/.test(document.cookie)) {
-  document.cookie = `zone=${zone}; path=${new URL(root, location).pathname}; max-age=31536000; samesite=lax`;
+  document.cookie = `zone=${zone}; path=${new URL(root, location).pathname.replace(/\/$/, "")}; max-age=31536000; samesite=lax`;
   if (document.querySelector("[data-zone]")?.dataset.zone !== zone && document.cookie.includes("zone=")) location.reload();
 }
 
