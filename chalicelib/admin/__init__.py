@@ -3,9 +3,12 @@
 from chalice.app import Chalice
 
 from chalicelib.admin.dashboard import dashboard
+from chalicelib.admin.mailing_actions import mailing_actions
+from chalicelib.admin.mailing_detail import mailing_detail
+from chalicelib.admin.mailings import mailings
 from chalicelib.admin.static_files import static_files
 
-PAGES = (static_files, dashboard)
+PAGES = (static_files, dashboard, mailings, mailing_detail, mailing_actions)
 
 
 def register(app: Chalice) -> None:

@@ -159,7 +159,7 @@ class MailingForm:
 
     @property
     def _tags(self) -> list[str]:
-        return [tag.strip() for tag in self.tags.splitlines() if tag.strip()]
+        return [tag.strip() for tag in self.tags.split("\n") if tag.strip()]
 
 
 def _zone_known(zone: str) -> None:

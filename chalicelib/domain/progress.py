@@ -1,29 +1,29 @@
-"""How fast a mailing is sent, and when it will be done if it goes on like that."""
+"""How fast a mailing goes, and when it will be through, judged by its latest minutes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-_LATEST = timedelta(minutes=4)  # whole minutes, beside the one that is under way
+MINUTES = 3  # that a rate is taken over: the one that is under way, and those before
+_MINUTE = timedelta(minutes=1)
+_LEAST = timedelta(seconds=1)
 
 
-def sent_per_second(per_minute: Sequence[tuple[datetime, int]], first_sent_at: datetime | None, now: datetime) -> float:
-    """Say how many messages a second were sent of late.
+def rate(sent: Iterable[tuple[datetime, int]], began_at: datetime, now: datetime) -> float:
+    """Say how many messages were sent a second of late.
 
     Args:
-        per_minute: minutes, and how many were sent in each.
-        first_sent_at: None if nothing was sent.
-        now: of the same clock, roughly.
+        sent: minutes (UTC), each with the number of messages sent in it.
+        began_at: when the mailing started: there was nothing before that could have been slow.
+        now: the end of the time that is judged.
     """
-    if first_sent_at is None:
-        return 0.0
-    since = max(now.replace(second=0, microsecond=0) - _LATEST, first_sent_at)
-    sent = sum(count for minute, count in per_minute if minute + timedelta(minutes=1) > since)
-    return sent / max((now - since).total_seconds(), 1.0)
+    first = now.replace(second=0, microsecond=0) - (MINUTES - 1) * _MINUTE
+    number = sum(count for minute, count in sent if minute >= first)
+    return number / max(now - max(first, began_at), _LEAST).total_seconds()
 
 
-def estimated_end(unsent: int, per_second: float, now: datetime) -> datetime | None:
-    """Say when the last message will be sent; None if nothing is left, or nothing moves."""
-    if not unsent or not per_second:
+def through_at(still_open: int, per_second: float, now: datetime, end_at: datetime) -> datetime | None:
+    """Say when all open messages are sent at this rate; None: not before the mailing ends, or nobody knows."""
+    if not per_second:
         return None
-    seconds = unsent / per_second
-    return now + timedelta(seconds=seconds) if seconds < timedelta(days=365).total_seconds() else None
+    seconds = still_open / per_second
+    return now + timedelta(seconds=seconds) if seconds <= (end_at - now).total_seconds() else None
