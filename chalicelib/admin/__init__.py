@@ -4,10 +4,13 @@ from chalice.app import Chalice
 
 from chalicelib.admin.dashboard import dashboard
 from chalicelib.admin.login import login
+from chalicelib.admin.mailing_actions import mailing_actions
+from chalicelib.admin.mailing_detail import mailing_detail
+from chalicelib.admin.mailings import mailings
 from chalicelib.admin.preferences_page import preferences_page
 from chalicelib.admin.static_files import static_files
 
-PAGES = (static_files, login, preferences_page, dashboard)
+PAGES = (static_files, login, preferences_page, dashboard, mailings, mailing_detail, mailing_actions)
 
 
 def register(app: Chalice) -> None:

@@ -22,9 +22,9 @@ from chalicelib.admin.rendering import render
 from chalicelib.admin.roles import Role
 from chalicelib.admin.session import Session, read_cookies, read_session
 from chalicelib.api.headers import is_on_loopback
-from chalicelib.api.parameters import PATH_PARAMETERS, read_query
+from chalicelib.api.parameters import PATH_PARAMETERS, validated
 from chalicelib.api.problems import HttpError, as_http_error
-from chalicelib.api.schemas import NoQuery
+from chalicelib.api.schemas import NoQuery, WireModel
 from chalicelib.bootstrap import application
 
 View = TypeVar("View", bound=Callable[..., object])
@@ -138,7 +138,7 @@ class Pages(Blueprint):
             if request.method == "POST":
                 given["form"] = _checked_form(request, visit.session)
             else:
-                given["query"] = read_query(request, hints.get("query", NoQuery))
+                given["query"] = _read_query(request, hints.get("query", NoQuery))
             given["visit"] = visit
             return _shown(visit, view(**{name: value for name, value in given.items() if name in hints}))
         except Exception as error:  # noqa: BLE001 - the boundary: whatever happens, a page says so
@@ -165,6 +165,13 @@ SESSIONS = "sessions of the pages"  # what their key is derived for
 def cookie_name(request: Request, name: str) -> str:
     """Name a cookie so that, where there is TLS, no other host of the domain and no page without TLS can set it."""
     return name if is_on_loopback(request) else f"__Host-{name}"
+
+
+def _read_query(request: Request, model: type[WireModel]) -> WireModel:
+    """Read the query string; a notice may stand in that of any page."""
+    given = dict(request.query_params or {})
+    given.pop("notice", None)
+    return validated(model, given)
 
 
 def _checked_form(request: Request, session: Session | None) -> Form:

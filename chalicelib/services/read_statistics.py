@@ -124,6 +124,12 @@ class ReadStatistics:
             SweepProgress.of(segments),
         )
 
+    def counts_of(self, mailing_ids: Sequence[str]) -> Mapping[str, Counts]:
+        """Count the messages of each of these mailings: one query per mailing, eight at once."""
+        with ThreadPoolExecutor(PARALLEL_READS) as pool:
+            totals = pool.map(self.counters.totals, mailing_ids)
+            return {id_: Counts.of(counters.counts) for id_, counters in zip(mailing_ids, totals, strict=True)}
+
     def _counts_of_all(self) -> Mapping[str, Counts]:
         ids: list[str] = []
         page = self.mailings.page(None, None, _LISTED)
@@ -131,6 +137,4 @@ class ReadStatistics:
         while page.next:
             page = self.mailings.page(None, page.next, _LISTED)
             ids += [mailing.id for mailing in page.items]
-        with ThreadPoolExecutor(PARALLEL_READS) as pool:
-            totals = pool.map(self.counters.totals, ids)
-            return {id_: Counts.of(counters.counts) for id_, counters in zip(ids, totals, strict=True)}
+        return self.counts_of(ids)
