@@ -22,9 +22,7 @@ def read_local(text: str, zone: str) -> datetime:
         raise ValueError("must be a date and a time")
     try:
         wall = datetime.fromisoformat(text)
-        first, second = (
-            wall.replace(tzinfo=resolve_timezone(zone), fold=fold).astimezone(UTC) for fold in (0, 1)
-        )
+        first, second = (wall.replace(tzinfo=resolve_timezone(zone), fold=fold).astimezone(UTC) for fold in (0, 1))
     except (ValueError, OverflowError) as error:
         raise ValueError("is not a time that exists") from error
     if first == second:

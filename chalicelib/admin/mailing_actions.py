@@ -9,7 +9,7 @@ from chalicelib.admin.pages import Form, Page, Pages, Redirect, Visit
 from chalicelib.admin.repeats import id_for
 from chalicelib.admin.roles import Role
 from chalicelib.api.preview_schemas import PreviewResponse
-from chalicelib.bootstrap import application, new_id
+from chalicelib.bootstrap import Application, application, new_id
 from chalicelib.domain.audience import AudienceFilter
 from chalicelib.domain.mailing import ENDED, Mailing, MailingStatus
 from chalicelib.domain.phone import is_phone
@@ -36,7 +36,7 @@ class Action:
 
     name: str
     allowed: frozenset[MailingStatus]
-    do: Callable[[str], object]
+    do: Callable[[Application, str], object]
     notice: str
     role: Role = Role.SENDER
     to: str = "mailings/{}"
@@ -46,37 +46,37 @@ ACTIONS = (
     Action(
         "start",
         frozenset({MailingStatus.DRAFT}),
-        lambda mailing_id: application().control_mailings.start(mailing_id),
+        lambda built, mailing_id: built.control_mailings.start(mailing_id),
         "started",
     ),
     Action(
         "pause",
         frozenset({MailingStatus.RUNNING}),
-        lambda mailing_id: application().control_mailings.pause(mailing_id),
+        lambda built, mailing_id: built.control_mailings.pause(mailing_id),
         "paused",
     ),
     Action(
         "resume",
         frozenset({MailingStatus.PAUSED}),
-        lambda mailing_id: application().control_mailings.resume(mailing_id),
+        lambda built, mailing_id: built.control_mailings.resume(mailing_id),
         "resumed",
     ),
     Action(
         "retry",
         frozenset({MailingStatus.RUNNING, MailingStatus.FINISHED}),
-        lambda mailing_id: application().control_mailings.retry(mailing_id),
+        lambda built, mailing_id: built.control_mailings.retry(mailing_id),
         "retried",
     ),
     Action(
         "cancel",
         LIVING,
-        lambda mailing_id: application().control_mailings.cancel(mailing_id),
+        lambda built, mailing_id: built.control_mailings.cancel(mailing_id),
         "cancelled",
     ),
     Action(
         "delete",
         frozenset(set(MailingStatus) - {MailingStatus.DELETED}),
-        lambda mailing_id: application().manage_mailings.delete(mailing_id),
+        lambda built, mailing_id: built.manage_mailings.delete(mailing_id),
         "deleted",
         to="mailings",
     ),
@@ -104,10 +104,12 @@ def _declare(action: Action) -> None:
             raise ConflictError(f"the mailing is {mailing.status}: this is not possible, or there is nothing to do")
         values = {"section": "mailings", "mailing": mailing, "counts": counts, "action": action}
         preview = _preview_of(mailing) if action.name == "start" else None
-        return Page("mailing_action.html", values | {"preview": preview, "begins_now": mailing.start_at <= built.clock()})
+        return Page(
+            "mailing_action.html", values | {"preview": preview, "begins_now": mailing.start_at <= built.clock()}
+        )
 
     def act(mailing_id: str) -> Redirect:
-        action.do(mailing_id)
+        action.do(application(), mailing_id)
         return Redirect(action.to.format(mailing_id), action.notice)
 
     mailing_actions.page(f"/mailings/{{mailing_id}}/{action.name}", action.role)(confirm)

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 from xml.etree import ElementTree as ET
 
-from pygal import Bar, PluginImportFixer
-from pygal.style import Style
+from pygal import Bar, PluginImportFixer  # type: ignore[import-untyped]
+from pygal.style import Style  # type: ignore[import-untyped]
 
 from chalicelib.domain.timezone import resolve_timezone
 
@@ -37,9 +37,7 @@ class Drawing:
     style_hash: str
 
 
-def sent_per_minute(
-    per_minute: Sequence[tuple[datetime, int]], zone: str, theme: Literal["light", "dark"]
-) -> Drawing:
+def sent_per_minute(per_minute: Sequence[tuple[datetime, int]], zone: str, theme: Literal["light", "dark"]) -> Drawing:
     """Draw how many messages were sent in each minute.
 
     Args:
