@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 
-from chalicelib.admin.pages import Form, Page, Pages, Redirect, Visit
+from chalicelib.admin.pages import Form, Page, Pages, Redirect
 from chalicelib.admin.repeats import id_for
 from chalicelib.admin.roles import Role
 from chalicelib.api.preview_schemas import PreviewResponse
@@ -132,7 +132,7 @@ def ask_for_test(mailing_id: str) -> Page:
 
 
 @mailing_actions.action("/mailings/{mailing_id}/test", Role.SENDER)
-def send_test(mailing_id: str, form: Form, visit: Visit) -> Page | Redirect:
+def send_test(mailing_id: str, form: Form) -> Page | Redirect:
     """Send the text to one client now, and show what becomes of the message."""
     built = application()
     mailing = built.manage_mailings.get(mailing_id)
