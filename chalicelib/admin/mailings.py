@@ -111,7 +111,7 @@ def create_mailing(form: Form, visit: Visit) -> Page | Redirect:
 
 @mailings.action("/mailings/preview", Role.EDITOR)
 def preview_mailing(form: Form) -> Page:
-    """Show what would become of what is filled in so far, or what is wrong with it: as one types, neither is an error."""
+    """Show what would become of what is filled in so far, or what is not right about it yet."""
     filled = MailingForm.posted(form)
     try:
         return Page("mailing_preview.html", {"preview": _previewed(filled), "faults": {}})
