@@ -13,7 +13,7 @@ from chalicelib.bootstrap import Application, application, new_id
 from chalicelib.domain.audience import AudienceFilter
 from chalicelib.domain.mailing import ENDED, Mailing, MailingStatus
 from chalicelib.domain.phone import is_phone
-from chalicelib.errors import ConflictError, ValidationError
+from chalicelib.errors import ConflictError
 from chalicelib.services.manage_mailings import NewMailing
 from chalicelib.services.read_statistics import Counts
 
@@ -146,8 +146,6 @@ def send_test(mailing_id: str, form: Form) -> Page | Redirect:
         message = built.send_test(mailing_id, clients[0].id, id_for(key, mailing_id, clients[0].id))
     except ConflictError:
         return _test_form(mailing, phone, key, "suppressed")
-    except ValidationError:  # deleted just now
-        return _test_form(mailing, phone, key, "unknown")
     return Redirect(f"messages/{message.id}")
 
 

@@ -335,7 +335,10 @@ class TestChange:
         editor, sender = visiting(built, Role.EDITOR), visiting(built, Role.SENDER)
         assert look(api, f"{HERE}/edit", editor).status == 403
         shown = filled(api, sender, f"{HERE}/edit")
-        assert post(api, f"{HERE}/edit", filled(api, sender, f"{HERE}/edit") | {"text": "x"}, editor).status == 403
+        theirs = shown | {"text": "x", "csrf": filled(api, editor)["csrf"]}
+        refused = post(api, f"{HERE}/edit", theirs, editor)
+        assert refused.status == 403
+        assert "to change it needs the role sender" in refused.text
         page = look(api, f"{HERE}/edit", sender).text
         assert re.findall(r'name="([a-z_]+)"[^>]* readonly', page) == ["start_at", "operator_codes", "tags"]
         refused = post(api, f"{HERE}/edit", shown | {"tags": "x"}, sender)
@@ -387,15 +390,31 @@ class TestDetail:
         stored(MailingStatus.RUNNING, rows=True)
         page = look(api, HERE, visiting(built, Role.VIEWER))
         assert page.status == 200, page.text
-        assert "3 of 5 messages are done." in page.text
+        assert "<p>3 of 5 messages are done.</p>" in page.text
         assert f'href="../mailings/{ID}/messages?status=failed" aria-label="failed: 2">2</a>' in page.text
         assert 'messages?status=failed&amp;reason=refused">the provider refused it: 2</a>' in page.text
         assert "http_&lt;b&gt;" in page.text
-        assert "a second." in page.text
+        assert re.search(r"<p>[0-9.]+ a second.</p>", page.text)
+        assert "At this pace the last one is sent about" in page.text
         assert f'src="../mailings/{ID}/chart.svg?sent=1&amp;theme=light"' in page.text
         assert "chart.svg?sent=1&amp;theme=dark" in page.text
         for part in ("state", "progress", "chart", "minutes", "errors"):
             assert re.search(rf'id="{part}" data-live="5"', page.text)
+
+    def test_what_goes_too_slowly_to_be_done_in_time_is_said(
+        self, api: Gateway, built: Application, stored: Storing
+    ) -> None:
+        stored(MailingStatus.RUNNING, rows=True, end_at=utc_now() + timedelta(seconds=5))
+        assert "the others will expire" in look(api, HERE, visiting(built)).text
+
+    def test_progress_of_planning_and_of_a_sweep_is_shown(
+        self, api: Gateway, built: Application, stored: Storing
+    ) -> None:
+        stored(MailingStatus.RUNNING, rows=True)
+        built.control_mailings.pause(ID)
+        page = look(api, HERE, visiting(built)).text
+        assert "The audience is being read: 0 of 1 parts are done." in page
+        assert "The messages are following the latest change: 0 of" in page
 
     @pytest.mark.parametrize(
         ("status", "said"),
@@ -511,7 +530,8 @@ class TestActions:
         before = stored(MailingStatus.RUNNING)
         me = visiting(built, role)
         assert look(api, f"{HERE}/{action}", me).status == 403
-        assert post(api, f"{HERE}/{action}", {}, me).status == 403
+        csrf = re.findall(r'name="csrf" value="([^"]*)"', look(api, HERE, me).text)[0]
+        assert post(api, f"{HERE}/{action}", {"csrf": csrf}, me).status == 403
         assert post(api, f"{HERE}/{action}", {}, visiting(built)).status == 403  # no token of the session
         assert built.manage_mailings.get(ID) == before
 
