@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 
-from chalicelib.admin.pages import Form, Page, Pages, Redirect, Visit
+from chalicelib.admin.pages import Form, Page, Pages, Redirect
 from chalicelib.admin.repeats import id_for
 from chalicelib.admin.roles import Role
 from chalicelib.api.preview_schemas import PreviewResponse
-from chalicelib.bootstrap import application, new_id
+from chalicelib.bootstrap import Application, application, new_id
 from chalicelib.domain.audience import AudienceFilter
 from chalicelib.domain.mailing import ENDED, Mailing, MailingStatus
 from chalicelib.domain.phone import is_phone
-from chalicelib.errors import ConflictError, ValidationError
+from chalicelib.errors import ConflictError
 from chalicelib.services.manage_mailings import NewMailing
 from chalicelib.services.read_statistics import Counts
 
@@ -36,7 +36,7 @@ class Action:
 
     name: str
     allowed: frozenset[MailingStatus]
-    do: Callable[[str], object]
+    do: Callable[[Application, str], object]
     notice: str
     role: Role = Role.SENDER
     to: str = "mailings/{}"
@@ -46,37 +46,37 @@ ACTIONS = (
     Action(
         "start",
         frozenset({MailingStatus.DRAFT}),
-        lambda mailing_id: application().control_mailings.start(mailing_id),
+        lambda built, mailing_id: built.control_mailings.start(mailing_id),
         "started",
     ),
     Action(
         "pause",
         frozenset({MailingStatus.RUNNING}),
-        lambda mailing_id: application().control_mailings.pause(mailing_id),
+        lambda built, mailing_id: built.control_mailings.pause(mailing_id),
         "paused",
     ),
     Action(
         "resume",
         frozenset({MailingStatus.PAUSED}),
-        lambda mailing_id: application().control_mailings.resume(mailing_id),
+        lambda built, mailing_id: built.control_mailings.resume(mailing_id),
         "resumed",
     ),
     Action(
         "retry",
         frozenset({MailingStatus.RUNNING, MailingStatus.FINISHED}),
-        lambda mailing_id: application().control_mailings.retry(mailing_id),
+        lambda built, mailing_id: built.control_mailings.retry(mailing_id),
         "retried",
     ),
     Action(
         "cancel",
         LIVING,
-        lambda mailing_id: application().control_mailings.cancel(mailing_id),
+        lambda built, mailing_id: built.control_mailings.cancel(mailing_id),
         "cancelled",
     ),
     Action(
         "delete",
         frozenset(set(MailingStatus) - {MailingStatus.DELETED}),
-        lambda mailing_id: application().manage_mailings.delete(mailing_id),
+        lambda built, mailing_id: built.manage_mailings.delete(mailing_id),
         "deleted",
         to="mailings",
     ),
@@ -109,7 +109,7 @@ def _declare(action: Action) -> None:
         )
 
     def act(mailing_id: str) -> Redirect:
-        action.do(mailing_id)
+        action.do(application(), mailing_id)
         return Redirect(action.to.format(mailing_id), action.notice)
 
     mailing_actions.page(f"/mailings/{{mailing_id}}/{action.name}", action.role)(confirm)
@@ -132,7 +132,7 @@ def ask_for_test(mailing_id: str) -> Page:
 
 
 @mailing_actions.action("/mailings/{mailing_id}/test", Role.SENDER)
-def send_test(mailing_id: str, form: Form, visit: Visit) -> Page | Redirect:
+def send_test(mailing_id: str, form: Form) -> Page | Redirect:
     """Send the text to one client now, and show what becomes of the message."""
     built = application()
     mailing = built.manage_mailings.get(mailing_id)
@@ -146,8 +146,6 @@ def send_test(mailing_id: str, form: Form, visit: Visit) -> Page | Redirect:
         message = built.send_test(mailing_id, clients[0].id, id_for(key, mailing_id, clients[0].id))
     except ConflictError:
         return _test_form(mailing, phone, key, "suppressed")
-    except ValidationError:  # deleted just now
-        return _test_form(mailing, phone, key, "unknown")
     return Redirect(f"messages/{message.id}")
 
 

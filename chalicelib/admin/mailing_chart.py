@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 from xml.etree import ElementTree as ET
 
-from pygal import Bar, PluginImportFixer
-from pygal.style import Style
+from pygal import Bar, PluginImportFixer  # type: ignore[import-untyped]
+from pygal.style import Style  # type: ignore[import-untyped]
 
 from chalicelib.domain.timezone import resolve_timezone
 
@@ -73,6 +73,7 @@ def sent_per_minute(per_minute: Sequence[tuple[datetime, int]], zone: str, theme
         show_legend=False,
         show_minor_x_labels=False,
         disable_xml_declaration=True,
+        truncate_label=-1,
         max_scale=5,
         range=(0, max([1, *(sent for _, sent in bars)])),
         formatter=lambda sent: f"{sent:g}",

@@ -59,7 +59,7 @@ def draw_mailing(mailing_id: str, query: ChartQuery, visit: Visit) -> Response:
     statistics = application().read_statistics.of_mailing(mailing_id)
     drawn = sent_per_minute(_minutes(statistics), visit.preferences.zone, query.theme)
     # By itself it is a picture that loads nothing and runs nothing.
-    headers = {
+    headers: dict[str, str | list[str]] = {
         "Content-Type": "image/svg+xml",
         "Cache-Control": "private, max-age=60",
         "Content-Security-Policy": f"default-src 'none'; style-src '{drawn.style_hash}'",

@@ -1,5 +1,6 @@
 """Mailings: the list, and the forms to create, duplicate and change one."""
 
+from dataclasses import astuple
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -29,8 +30,6 @@ SEARCHED = 100  # mailings a read, and reads a page, when a text is looked for
 MAX_READS = 10
 LASTS = timedelta(days=1)  # what a blank form proposes
 
-SEARCHABLE = ("id", "text")
-
 
 class MailingsQuery(PageQuery):
     """Which mailings are listed; an empty field of the form that filters is as good as none."""
@@ -48,10 +47,9 @@ def list_mailings(query: MailingsQuery, visit: Visit) -> Page:
     listed = [(mailing, counts[mailing.id]) for mailing in page.items]
     values = {"listed": listed, "query": query, "next": next_cursor(visit.request, query, page)}
     statuses = [status for status in MailingStatus if status is not MailingStatus.DELETED]
-    return Page("mailings.html", {"section": "mailings", "statuses": statuses, "searched": _SEARCHED_ALL, **values})
-
-
-_SEARCHED_ALL = SEARCHED * MAX_READS
+    return Page(
+        "mailings.html", {"section": "mailings", "statuses": statuses, "searched": SEARCHED * MAX_READS, **values}
+    )
 
 
 def _found(query: MailingsQuery, after: str | None) -> Listed[Mailing]:
@@ -105,7 +103,7 @@ def create_mailing(form: Form, visit: Visit) -> Page | Redirect:
         if wish == "preview":
             return _new(filled, key, preview=_previewed(filled))
         new = filled.create_request(draft=draft).to_new_mailing()
-        made = application().manage_mailings.create(new, id_for(key, form.text("do"), repr(filled)))
+        made = application().manage_mailings.create(new, id_for(key, wish, *astuple(filled)))
     except ValidationError as error:
         return _new(filled, key, filled.faults(error))
     return Redirect(f"mailings/{made.id}", "saved" if draft else "started")
@@ -113,7 +111,7 @@ def create_mailing(form: Form, visit: Visit) -> Page | Redirect:
 
 @mailings.action("/mailings/preview", Role.EDITOR)
 def preview_mailing(form: Form) -> Page:
-    """Show what would become of what is filled in so far; faults are part of it, and stand in no address of their own."""
+    """Show what would become of what is filled in so far, or what is not right about it yet."""
     filled = MailingForm.posted(form)
     try:
         return Page("mailing_preview.html", {"preview": _previewed(filled), "faults": {}})
@@ -140,8 +138,9 @@ def change_mailing(mailing_id: str, form: Form, visit: Visit) -> Page | Redirect
 
     def change(mailing: Mailing) -> Mailing:
         _check_may_change(mailing, visit)
+        asked = filled.change_request(mailing)
         meant_for.check(MailingResponse.of(mailing))
-        return filled.change_request(mailing).applied_to(mailing)
+        return asked.applied_to(mailing)
 
     try:
         if form.text("do") == "preview":
