@@ -2,10 +2,13 @@
 
 from chalice.app import Chalice
 
+from chalicelib.admin.clients import clients
 from chalicelib.admin.dashboard import dashboard
+from chalicelib.admin.imports import imports
 from chalicelib.admin.static_files import static_files
+from chalicelib.admin.suppressions import suppressions
 
-PAGES = (static_files, dashboard)
+PAGES = (static_files, dashboard, clients, imports, suppressions)
 
 
 def register(app: Chalice) -> None:

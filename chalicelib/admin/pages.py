@@ -21,9 +21,9 @@ from chalicelib.admin.preferences import Preferences, read_preferences
 from chalicelib.admin.rendering import render
 from chalicelib.admin.roles import Role
 from chalicelib.admin.session import Session, read_cookies, read_session
-from chalicelib.api.parameters import PATH_PARAMETERS, read_query
+from chalicelib.api.parameters import PATH_PARAMETERS, validated
 from chalicelib.api.problems import HttpError, as_http_error
-from chalicelib.api.schemas import NoQuery
+from chalicelib.api.schemas import NoQuery, WireModel
 from chalicelib.bootstrap import application
 
 View = TypeVar("View", bound=Callable[..., object])
@@ -63,6 +63,7 @@ class Page:
     template: str
     values: Mapping[str, Any] = field(default_factory=dict)
     status: HTTPStatus = HTTPStatus.OK
+    headers: Mapping[str, str | list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class Pages(Blueprint):
             if request.method == "POST":
                 given["form"] = _checked_form(request, visit.session)
             else:
-                given["query"] = read_query(request, hints.get("query", NoQuery))
+                given["query"] = _read_query(request, hints.get("query", NoQuery))
             given["visit"] = visit
             return _shown(visit, view(**{name: value for name, value in given.items() if name in hints}))
         except Exception as error:  # noqa: BLE001 - the boundary: whatever happens, a page says so
@@ -154,6 +155,13 @@ SESSION_COOKIE = "vestnik-session"
 SESSIONS = "sessions of the pages"  # what their key is derived for
 
 
+def _read_query(request: Request, model: type[WireModel]) -> WireModel:
+    """Read the query string; a notice may stand in that of any page."""
+    given = dict(request.query_params or {})
+    given.pop("notice", None)
+    return validated(model, given)
+
+
 def _checked_form(request: Request, session: Session | None) -> Form:
     raw = request.raw_body
     form = Form(raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw)
@@ -164,13 +172,14 @@ def _checked_form(request: Request, session: Session | None) -> Form:
 
 def _shown(visit: Visit, answer: object) -> Response:
     match answer:
-        case Page(template, values, status):
+        case Page(template, values, status, added):
             html = render(template, visit.preferences, {"visit": visit, "Role": Role, **values})
             headers: dict[str, str | list[str]] = {
                 "Content-Type": "text/html; charset=utf-8",
                 "Content-Security-Policy": CONTENT_SECURITY_POLICY,
                 "Referrer-Policy": "same-origin",
                 "X-Frame-Options": "DENY",
+                **added,
             }
             return Response(html, headers, int(status))
         case Redirect(to, notice):

@@ -29,6 +29,11 @@ def request_id(request: Request) -> str:
     return str(given if REQUEST_ID.fullmatch(given) else request.context.get("requestId", ""))
 
 
+def is_on_loopback(request: Request) -> bool:
+    """Tell whether a browser sees this address on its own machine, where there is no TLS."""
+    return bool(_LOOPBACK.fullmatch(request.headers.get("host", "localhost")))
+
+
 def secure(request: Request, response: Response) -> None:
     """Add what keeps a browser from doing more with an answer than to read it; an answer's own headers stay.
 
