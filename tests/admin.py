@@ -12,7 +12,7 @@ from chalicelib.bootstrap import Application
 from tests.gateway import Answer, Gateway
 
 
-def visiting(built: Application, role: Role = Role.ADMIN, **headers: str) -> dict[str, str]:
+def visiting(built: Application, role: Role = Role.ADMIN, /, **headers: str) -> dict[str, str]:
     """Make the headers of a browser that is logged in."""
     return _headers(built, _session(built, role)) | headers
 

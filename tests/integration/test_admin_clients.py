@@ -3,7 +3,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
-from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from chalicelib.admin.roles import Role
 from chalicelib.bootstrap import Application
 from chalicelib.domain.client import Client
-from chalicelib.domain.message import Outcome, Status, ended
+from chalicelib.domain.message import Message, Outcome, Status, ended
 from chalicelib.domain.suppression import Suppression
 from chalicelib.services import export_clients
 from tests.admin import Read, Visitor
@@ -38,9 +37,9 @@ def everyone(built: Application) -> list[Client]:
     return list(built.clients.get_many([ulid(n) for n in range(10)]).values())
 
 
-def with_messages(built: Application, number: int) -> list[Any]:
+def with_messages(built: Application, number: int) -> list[Message]:
     """Plan messages of one client in so many mailings."""
-    rows = []
+    rows: list[Message] = []
     for n in range(number):
         one = mailing(id=ulid(100 + n), message_shards=1)
         built.mailings.create(one)
