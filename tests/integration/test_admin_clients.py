@@ -10,12 +10,12 @@ import pytest
 from chalicelib.admin.roles import Role
 from chalicelib.bootstrap import Application
 from chalicelib.domain.client import Client
-from chalicelib.domain.message import Message, Outcome, Status, ended
+from chalicelib.domain.message import Message, Outcome, Reason, Status, ended
 from chalicelib.domain.suppression import Suppression
 from chalicelib.services import export_clients
-from tests.admin import Read, Visitor
 from tests.builders import NOW, client, mailing, message, ulid
 from tests.gateway import Gateway
+from tests.visitor import Read, Visitor
 from tests.world import clients
 
 FIELDS = {"phone": "79161234567", "timezone": "Europe/Moscow", "operator_code": "", "tag": "vip"}
@@ -238,6 +238,15 @@ def test_a_client_shows_its_messages_page_by_page(by: As, built: Application, st
         path = next((link["href"].removeprefix("../") for link in page.of("a", rel="next")), "")
     assert seen == {str(row.id) for row in rows}
     assert "No messages" in by(Role.VIEWER).look(f"clients/{built.clients.create(clients(1, first=9)[0]).id}").text
+
+
+def test_a_message_that_was_not_sent_says_why(by: As, built: Application, stored: Client) -> None:
+    (row,) = with_messages(built, 1)
+    cancelled = ended(row, Status.CANCELLED, Reason.SUPPRESSED, expires_at=None)
+    built.messages.record(row.mailing_id, [Outcome(row, cancelled)])
+    page = Read(by(Role.VIEWER).look(f"clients/{stored.id}").text)
+    assert page.of("span", **{"class": "status cancelled"})
+    assert "cancelled opted out 0" in page.text
 
 
 def test_a_client_that_is_not_there_is_not_found(by: As) -> None:

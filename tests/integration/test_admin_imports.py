@@ -7,11 +7,11 @@ from app import importer
 from chalicelib.admin.roles import Role
 from chalicelib.bootstrap import Application, utc_now
 from chalicelib.domain.bulk_import import UPLOAD_TIME
-from tests.admin import Read, Visitor
 from tests.builders import ulid
 from tests.fakes.imports import FakeUploads
 from tests.gateway import Gateway
 from tests.import_world import csv_of, phones
+from tests.visitor import Read, Visitor
 
 As = Callable[[Role], Visitor]
 KINDS = pytest.mark.parametrize("kind", ["clients", "suppressions"])

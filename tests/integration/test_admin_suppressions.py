@@ -6,10 +6,10 @@ import pytest
 from chalicelib.admin.roles import Role
 from chalicelib.bootstrap import Application
 from chalicelib.domain.suppression import Suppression
-from tests.admin import Read, Visitor
 from tests.builders import NOW, client
 from tests.gateway import Gateway
 from tests.import_world import phones
+from tests.visitor import Read, Visitor
 
 As = Callable[[Role], Visitor]
 PHONE = "79161234567"
