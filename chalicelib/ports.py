@@ -356,8 +356,8 @@ class Uploaded:
 class Uploads(Protocol):
     """Files that users upload, one for each import. What can fail raises `TransientError`."""
 
-    def form(self, import_id: str, max_bytes: int, lifetime: timedelta) -> UploadForm:
-        """Allow whoever has this form to upload the file, for a time."""
+    def form(self, import_id: str, max_bytes: int, lifetime: timedelta, then: str | None = None) -> UploadForm:
+        """Allow whoever has this form to upload the file, for a time; a browser is sent to the address `then`."""
         ...
 
     def find(self, import_id: str) -> Uploaded | None:

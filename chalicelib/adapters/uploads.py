@@ -25,12 +25,17 @@ class S3Uploads:
         self._client = client
         self._bucket = bucket
 
-    def form(self, import_id: str, max_bytes: int, lifetime: timedelta) -> UploadForm:
-        """Sign a form by which anybody may upload this one file, of so many bytes at most. Nothing is asked of S3."""
+    def form(self, import_id: str, max_bytes: int, lifetime: timedelta, then: str | None = None) -> UploadForm:
+        """Sign a form by which anybody may upload this one file, of so many bytes at most. Nothing is asked of S3.
+
+        Once the file is there S3 sends a browser to the address `then`, with `bucket`, `key` and `etag` in its query.
+        """
+        back = {"success_action_redirect": then} if then else {}
         signed = self._client.generate_presigned_post(
             Bucket=self._bucket,
             Key=import_id,
-            Conditions=[["content-length-range", 0, max_bytes]],
+            Fields=dict(back),  # boto3 puts its own into it
+            Conditions=[["content-length-range", 0, max_bytes], *([back] if back else [])],
             ExpiresIn=int(lifetime.total_seconds()),
         )
         return UploadForm(signed["url"], signed["fields"])

@@ -2,15 +2,22 @@
 
 from chalice.app import Chalice
 
+from chalicelib.admin.audit import audit
+from chalicelib.admin.clients import clients
 from chalicelib.admin.dashboard import dashboard
+from chalicelib.admin.dead_letters import dead_letters
+from chalicelib.admin.imports import imports
+from chalicelib.admin.journals import journals
 from chalicelib.admin.login import login
 from chalicelib.admin.mailing_actions import mailing_actions
 from chalicelib.admin.mailing_detail import mailing_detail
 from chalicelib.admin.mailings import mailings
+from chalicelib.admin.messages import messages
 from chalicelib.admin.preferences_page import preferences_page
 from chalicelib.admin.static_files import static_files
+from chalicelib.admin.suppressions import suppressions
 
-PAGES = (static_files, login, preferences_page, dashboard, mailings, mailing_detail, mailing_actions)
+PAGES = (static_files, login, preferences_page, audit, dashboard, mailings, mailing_detail, mailing_actions, messages, journals, dead_letters, clients, imports, suppressions)
 
 
 def register(app: Chalice) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 
 from chalicelib.domain.bulk_import import (
     KEPT,
@@ -18,6 +19,8 @@ from chalicelib.errors import NotFoundError
 from chalicelib.ports import Clock, ImportRepository, NewId, Page, UploadForm, Uploads
 
 logger = logging.getLogger(__name__)
+
+_WORTHWHILE = timedelta(seconds=30)  # of time to upload, below which no form is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,16 @@ class ManageImports:
         self.imports.create(new)
         logger.info("import created", extra={"import_id": new.id, "kind": kind})
         return new, form
+
+    def form(self, waiting: Import, then: str) -> UploadForm | None:
+        """Sign the form anew for a browser, which it leads to the address `then`; None: its time is over.
+
+        Args:
+            waiting: for its file.
+            then: where the browser goes once the file is there.
+        """
+        left = waiting.created_at + UPLOAD_TIME - self.clock()
+        return self.uploads.form(waiting.id, MAX_BYTES, left, then) if left >= _WORTHWHILE else None
 
     def get(self, kind: ImportKind, import_id: str) -> tuple[Import, Tally]:
         """Read an import, and what it has done so far.

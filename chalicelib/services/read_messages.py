@@ -8,6 +8,15 @@ from chalicelib.ports import ClientRepository, MailingRepository, MessageLists, 
 from chalicelib.services.existing import existing_client, existing_mailing, existing_message
 
 MAX_READS = 10  # index pages behind one page of a filtered list
+COUNTED = 500  # messages a read, of at most `MAX_READS`, when open ones are counted
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMessages:
+    """How many messages of a client are open; with `more` there may be others, in older mailings."""
+
+    number: int
+    more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,21 @@ class ReadMessages:
         """
         client = existing_client(self.clients, client_id)
         return self._page(lambda start, count: self.lists.of_client(client.id, start, count), None, after, limit)
+
+    def open_of_client(self, client_id: str) -> OpenMessages:
+        """Count the open messages of a client, among 5,000 at most.
+
+        Raises:
+            NotFoundError: there is no such client.
+        """
+        client, number, after = existing_client(self.clients, client_id), 0, None
+        for _ in range(MAX_READS):
+            ids = self.lists.of_client(client.id, after, COUNTED)
+            number += sum(row.is_open for row in self.messages.get_many(ids.items).values())
+            after = ids.next
+            if after is None:
+                break
+        return OpenMessages(number, after is not None)
 
     def _page(
         self, read: Callable[[str | None, int], Page[int]], status: Status | None, after: str | None, limit: int

@@ -51,8 +51,9 @@ class FakeUploads:
         self.files: dict[str, bytes] = {}
         self.reads: list[tuple[str, int, int]] = []
 
-    def form(self, import_id: str, max_bytes: int, lifetime: timedelta) -> UploadForm:
-        return UploadForm("https://uploads.example/", {"key": import_id, "limits": f"{max_bytes} {lifetime}"})
+    def form(self, import_id: str, max_bytes: int, lifetime: timedelta, then: str | None = None) -> UploadForm:
+        back = {"success_action_redirect": then} if then else {}
+        return UploadForm("https://uploads.example/", {"key": import_id, "limits": f"{max_bytes} {lifetime}", **back})
 
     def find(self, import_id: str) -> Uploaded | None:
         file = self.files.get(import_id)

@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+import requests
 from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
 
@@ -91,6 +92,16 @@ def test_the_form_allows_one_file_of_some_size_for_some_time(client: AwsClient) 
     assert ["content-length-range", 0, 1000] in policy["conditions"]
     assert {"bucket": BUCKET} in policy["conditions"]
     assert {"key": ID} in policy["conditions"]
+
+
+def test_a_form_leads_a_browser_back(client: AwsClient) -> None:
+    back = "https://vestnik.example/api/admin/clients/imports/1"
+    form = S3Uploads(client, BUCKET).form(ID, 1000, timedelta(hours=1), back)
+    policy = json.loads(base64.b64decode(form.fields["policy"]))
+    assert form.fields["success_action_redirect"] == back
+    assert {"success_action_redirect": back} in policy["conditions"]
+    sent = requests.post(form.url, data=form.fields, files={"file": b"phone"}, allow_redirects=False, timeout=5)
+    assert (sent.status_code, sent.headers["Location"].partition("?")[0]) == (303, back)
 
 
 class Failing:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.domain.phone import PHONE_PATTERN, is_phone, mask, operator_code_of
+from chalicelib.domain.phone import PHONE_PATTERN, is_phone, mask, operator_code_of, typed_phone
 
 NOT_PHONES = [
     "",
@@ -61,3 +61,15 @@ def test_each_part_of_a_phone_stays_where_it_is(phone: str) -> None:
     assert phone.startswith("7" + operator_code_of(phone))
     assert len(operator_code_of(phone)) == 3
     assert mask(phone) == "*******" + phone[7:]
+
+
+@pytest.mark.parametrize(
+    "text", ["79161234567", "+7 916 123-45-67", "8 (916) 123-45-67", "89161234567", "7\N{NO-BREAK SPACE}9161234567"]
+)
+def test_a_phone_is_read_as_people_write_it(text: str) -> None:
+    assert typed_phone(text) == "79161234567"
+
+
+@pytest.mark.parametrize("text", ["", "8916", "8916123456x8", "four", "891612345678"])
+def test_what_is_no_phone_stays_none(text: str) -> None:
+    assert not is_phone(typed_phone(text))

@@ -3,7 +3,8 @@ import pytest
 from chalicelib.domain.mailing import MailingStatus
 from chalicelib.domain.message import Status
 from chalicelib.errors import NotFoundError
-from chalicelib.services.read_messages import MAX_READS, ReadMessages
+from chalicelib.services import read_messages
+from chalicelib.services.read_messages import MAX_READS, OpenMessages, ReadMessages
 from tests.builders import client, mailing, message, ulid
 from tests.fakes.clients import FakeClientRepository
 from tests.fakes.mailings import FakeMailingRepository
@@ -59,6 +60,17 @@ def test_the_messages_of_a_client_are_its_own() -> None:
     assert [row.id for row in page.items] == list(range(2, 31, 2))
 
 
+def test_the_open_messages_of_a_client_are_counted() -> None:
+    assert reading().open_of_client(ulid(1)) == OpenMessages(12, more=False)
+
+
+def test_of_very_many_messages_of_a_client_it_is_said_that_not_all_were_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(read_messages, "COUNTED", 1)
+    assert reading().open_of_client(ulid(1)) == OpenMessages(8, more=True)
+
+
 def test_one_message_is_read() -> None:
     assert reading().get(10) == ROWS[9]
 
@@ -68,6 +80,7 @@ def test_what_is_not_there_is_not_found() -> None:
     for use in (
         lambda: service.get(31),
         lambda: service.of_client(ulid(404), None, 1),
+        lambda: service.open_of_client(ulid(404)),
         lambda: service.of_mailing(ulid(404), None, None, 1),
         lambda: service.of_mailing(ulid(9), None, None, 1),
     ):
