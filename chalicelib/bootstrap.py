@@ -48,6 +48,7 @@ from chalicelib.services.count_audience import CountAudience
 from chalicelib.services.deliver_message import DeliverMessage
 from chalicelib.services.dispatch_due import DispatchDue
 from chalicelib.services.explain_message import ExplainMessage
+from chalicelib.services.find_subject import FindSubject
 from chalicelib.services.finish_mailing import FinishMailing
 from chalicelib.services.follow_client import FollowClient
 from chalicelib.services.import_clients import ImportClients
@@ -63,6 +64,7 @@ from chalicelib.services.plan_segment import PlanSegment
 from chalicelib.services.preview_mailing import PreviewMailing, Price
 from chalicelib.services.provider_gate import ProviderGate
 from chalicelib.services.provider_limits import InFlight, Pace
+from chalicelib.services.read_dashboard import ReadDashboard
 from chalicelib.services.read_journal import ReadJournal
 from chalicelib.services.read_messages import ReadMessages
 from chalicelib.services.read_statistics import ReadStatistics
@@ -364,6 +366,16 @@ class Application:
     def read_journal(self) -> ReadJournal:
         """Says what happened to a mailing, a message or a client."""
         return ReadJournal(self.function_logs, self.clock)
+
+    @cached_property
+    def read_dashboard(self) -> ReadDashboard:
+        """Says what runs, what waits and what was sent today."""
+        return ReadDashboard(self.mailings, self.counters, self.tickets, self.dead_letters, self.clock)
+
+    @cached_property
+    def find_subject(self) -> FindSubject:
+        """Finds what has an id or a phone."""
+        return FindSubject(self.mailings, self.clients, self.messages, self.imports)
 
     @cached_property
     def read_statistics(self) -> ReadStatistics:

@@ -255,6 +255,10 @@ class CounterRepository(Protocol):
         """List the counters of the latest minutes (UTC) in which something was counted, in order of time."""
         ...
 
+    def sent_since(self, mailing_id: str, moment: datetime) -> int:
+        """Count the messages sent since the beginning of this minute."""
+        ...
+
     def adjust(self, mailing_id: str, changes: Mapping[str, int], repairs: int) -> None:
         """Add to counters, at once and whatever else is being counted.
 
@@ -387,6 +391,10 @@ class TicketQueue(Protocol):
 
     def backlog(self, *, delayed: bool = False) -> int:
         """Count the tickets of messages that wait, approximately; with those that wait for their delay, or without."""
+        ...
+
+    def waiting(self) -> Mapping[str, int]:
+        """Count the tickets that wait in each queue, with those that wait for their delay, approximately."""
         ...
 
 

@@ -3,9 +3,12 @@
 from chalice.app import Chalice
 
 from chalicelib.admin.dashboard import dashboard
+from chalicelib.admin.dead_letters import dead_letters
+from chalicelib.admin.journals import journals
+from chalicelib.admin.messages import messages
 from chalicelib.admin.static_files import static_files
 
-PAGES = (static_files, dashboard)
+PAGES = (static_files, dashboard, messages, journals, dead_letters)
 
 
 def register(app: Chalice) -> None:

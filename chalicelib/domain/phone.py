@@ -7,6 +7,8 @@ from typing import Final
 PHONE_PATTERN: Final = "^7[0-9]{10}$"
 _PHONE: Final = re.compile(PHONE_PATTERN)
 
+_BETWEEN_DIGITS: Final = re.compile(r"[\s()+-]")
+_DIGITS: Final = 11
 _VISIBLE_DIGITS: Final = 4
 
 
@@ -19,6 +21,12 @@ def is_phone(text: str) -> bool:
 def operator_code_of(phone: str) -> str:
     """Return the three digits after the leading 7 of a phone number: `916` of `79161234567`."""
     return phone[1:4]
+
+
+def typed_phone(text: str) -> str:
+    """Read a phone as people write it, `8 (916) 123-45-67` as `79161234567`; it may still be none."""
+    digits = _BETWEEN_DIGITS.sub("", text)
+    return f"7{digits[1:]}" if len(digits) == _DIGITS and digits.startswith("8") else digits
 
 
 def mask(phone: str) -> str:
