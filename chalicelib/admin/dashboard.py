@@ -23,10 +23,12 @@ class SearchQuery(WireModel):
 def show_dashboard(visit: Visit) -> Page:
     """Show what runs, how it goes, and what stands against it."""
     built = application()
-    local = built.clock().astimezone(resolve_timezone(visit.preferences.zone))
-    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    now = built.clock()
+    midnight = now.astimezone(resolve_timezone(visit.preferences.zone)).replace(
+        hour=0, minute=0, second=0, microsecond=0
+    )
     values = {"section": "", "found": built.read_dashboard(midnight), "breaker": built.breaker.known()}
-    return Page("dashboard.html", values | {"midnight": midnight})
+    return Page("dashboard.html", values | {"midnight": midnight, "now": now})
 
 
 @dashboard.page("/search", Role.VIEWER)

@@ -1,7 +1,11 @@
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from chalicelib.admin.pages import Form, Page, Pages
+from babel.dates import format_timedelta
+from pydantic import BeforeValidator
+
+from chalicelib.admin.messages import none_if_blank
+from chalicelib.admin.pages import Form, Page, Pages, Visit
 from chalicelib.admin.roles import Role
 from chalicelib.api.dead_letter_schemas import LetterId, ListDeadLettersQuery, QueueName, RedriveRequest, queues
 from chalicelib.api.parameters import validated
@@ -12,6 +16,12 @@ from chalicelib.domain.dead_letter import DeadQueue
 dead_letters = Pages(__name__)
 
 
+class DeadLettersQuery(ListDeadLettersQuery):
+    """Which dead letters; no queue in the form is all of them."""
+
+    queue: Annotated[QueueName | None, BeforeValidator(none_if_blank)] = None
+
+
 class RedriveQuery(WireModel):
     """What is to be redriven: all, what lies in one queue, or of it one letter."""
 
@@ -20,11 +30,13 @@ class RedriveQuery(WireModel):
 
 
 @dead_letters.page("/dead-letters", Role.ADMIN)
-def show_dead_letters(query: ListDeadLettersQuery) -> Page:
+def show_dead_letters(query: DeadLettersQuery, visit: Visit) -> Page:
     """Show tickets that failed, each with its cause and ids, and never their bodies."""
     built = application()
     letters = built.list_dead_letters(queues(query.queue), query.limit)
-    values = {"letters": letters, "queue": query.queue, "limit": query.limit, "now": built.clock()}
+    language, now = visit.preferences.language, built.clock()
+    ages = {letter.id: format_timedelta(now - letter.sent_at, locale=language) for letter in letters}
+    values = {"letters": letters, "ages": ages, "queue": query.queue, "limit": query.limit}
     return _page("dead_letters.html", {**values, "queues": list(DeadQueue)})
 
 

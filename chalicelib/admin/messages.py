@@ -15,7 +15,8 @@ from chalicelib.domain.phone import mask
 messages = Pages(__name__)
 
 
-def _none_if_blank(value: object) -> object:
+def none_if_blank(value: object) -> object:
+    """Read a choice of a form: what is left blank was not chosen."""
     return value or None
 
 
@@ -30,7 +31,7 @@ def _read_reason(value: object) -> Reason | None:
 class MessagesQuery(PageQuery):
     """Which messages of a mailing; what is left blank in the form is not asked for."""
 
-    status: Annotated[MessageStatus | None, BeforeValidator(_none_if_blank)] = None
+    status: Annotated[MessageStatus | None, BeforeValidator(none_if_blank)] = None
     reason: Annotated[Reason | None, BeforeValidator(_read_reason)] = None
 
 

@@ -1,24 +1,8 @@
-from dataclasses import replace
-
 import pytest
 
-from chalicelib.admin.pages import SESSION_COOKIE, SESSIONS
-from chalicelib.admin.roles import Role
-from chalicelib.admin.session import Session, seal_session
 from chalicelib.bootstrap import Application
-from tests.gateway import Answer, Gateway
-
-
-def visiting(built: Application, role: Role = Role.ADMIN, **headers: str) -> dict[str, str]:
-    """Make the headers of a browser that is logged in."""
-    session = Session.begin("user|1", "Ada", role, built.clock())
-    sealed = seal_session(session, built.derived_key(SESSIONS))
-    return {"cookie": f"{SESSION_COOKIE}={sealed}", **headers}
-
-
-def look(api: Gateway, path: str, headers: dict[str, str] | None = None) -> Answer:
-    route = "/admin" if path == "/admin/" else None  # API Gateway passes over a slash at the end
-    return replace(api, token=None)("GET", path, headers=headers, route=route)
+from tests.admin import look, visiting
+from tests.gateway import Gateway
 
 
 def test_without_a_session_one_is_sent_to_log_in_and_comes_back(api: Gateway) -> None:
