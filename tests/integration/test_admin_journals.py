@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from importlib import import_module
@@ -41,7 +41,7 @@ def _group(built: Application, function: str) -> str:
     return f"/aws/lambda/{built.settings.table_prefix}-{function}"
 
 
-def says(logs: Any, built: Application, function: str, *lines: dict[str, object], hours_ago: float = 0.5) -> None:  # noqa: ANN401 - a client of boto3
+def says(logs: Any, built: Application, function: str, *lines: Mapping[str, object], hours_ago: float = 0.5) -> None:  # noqa: ANN401 - a client of boto3
     first = int((built.clock() - timedelta(hours=hours_ago)).timestamp() * 1000)
     events = [{"timestamp": first + number, "message": json.dumps(line)} for number, line in enumerate(lines)]
     logs.put_log_events(logGroupName=_group(built, function), logStreamName="one", logEvents=events)

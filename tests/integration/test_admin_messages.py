@@ -131,7 +131,10 @@ def test_a_message_is_explained_with_its_facts(api: Gateway, built: Application)
     assert f'href="../mailings/{made.id}"' in shown.text
     assert f'href="{row.id}/journal"' in shown.text
     assert re.search(r"it waits for a sender|Waits for 09:00", shown.text)
-    assert '<p lang="en">' in look(api, f"/admin/messages/{row.id}", visiting(built, **{"accept-language": "ru"})).text
+    assert (
+        '<p lang="en">'
+        in look(api, f"/admin/messages/{row.id}", visiting(built, Role.ADMIN, **{"accept-language": "ru"})).text
+    )
 
 
 def test_a_message_that_failed_says_why_and_that_nothing_follows(
