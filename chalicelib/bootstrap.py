@@ -21,6 +21,7 @@ from chalicelib.adapters.control_repository import DynamoControlRepository
 from chalicelib.adapters.counter_repository import DynamoCounterRepository
 from chalicelib.adapters.dead_letter_queues import SqsDeadLetters
 from chalicelib.adapters.dynamodb import DynamoDB
+from chalicelib.adapters.function_logs import CloudWatchFunctionLogs
 from chalicelib.adapters.import_repository import DynamoImportRepository
 from chalicelib.adapters.mailing_repository import DynamoMailingRepository
 from chalicelib.adapters.message_lists import DynamoMessageLists
@@ -47,6 +48,7 @@ from chalicelib.services.count_audience import CountAudience
 from chalicelib.services.deliver_message import DeliverMessage
 from chalicelib.services.dispatch_due import DispatchDue
 from chalicelib.services.explain_message import ExplainMessage
+from chalicelib.services.find_subject import FindSubject
 from chalicelib.services.finish_mailing import FinishMailing
 from chalicelib.services.follow_client import FollowClient
 from chalicelib.services.import_clients import ImportClients
@@ -62,6 +64,8 @@ from chalicelib.services.plan_segment import PlanSegment
 from chalicelib.services.preview_mailing import PreviewMailing, Price
 from chalicelib.services.provider_gate import ProviderGate
 from chalicelib.services.provider_limits import InFlight, Pace
+from chalicelib.services.read_dashboard import ReadDashboard
+from chalicelib.services.read_journal import ReadJournal
 from chalicelib.services.read_messages import ReadMessages
 from chalicelib.services.read_statistics import ReadStatistics
 from chalicelib.services.redrive_dead_letters import RedriveDeadLetters
@@ -267,6 +271,13 @@ class Application:
         return SqsDeadLetters(boto3.client("sqs", config=AWS), urls, sources)
 
     @cached_property
+    def function_logs(self) -> CloudWatchFunctionLogs:
+        """What the functions logged. Two tries of a call, so that a slow service leaves the API time to say so."""
+        config = AWS.merge(Config(retries={"mode": "standard", "total_max_attempts": 2}))
+        # The stack's name is what its tables and its functions begin with.
+        return CloudWatchFunctionLogs(boto3.client("logs", config=config), self.settings.table_prefix)
+
+    @cached_property
     def scheduler(self) -> EventBridgeScheduler:
         """What starts mailings."""
         target = ScheduleTarget(
@@ -383,6 +394,21 @@ class Application:
     def explain_message(self) -> ExplainMessage:
         """Says why a message is where it is."""
         return ExplainMessage(self.messages, self.mailings, self.clients, self.clock, self.policy, self.breaker)
+
+    @cached_property
+    def read_journal(self) -> ReadJournal:
+        """Says what happened to a mailing, a message or a client."""
+        return ReadJournal(self.function_logs, self.clock)
+
+    @cached_property
+    def read_dashboard(self) -> ReadDashboard:
+        """Says what runs, what waits and what was sent today."""
+        return ReadDashboard(self.mailings, self.counters, self.tickets, self.dead_letters, self.clock)
+
+    @cached_property
+    def find_subject(self) -> FindSubject:
+        """Finds what has an id or a phone."""
+        return FindSubject(self.mailings, self.clients, self.messages, self.imports)
 
     @cached_property
     def read_statistics(self) -> ReadStatistics:

@@ -1,7 +1,7 @@
 """What services need of the world. The adapters are one implementation, the fakes of the tests the second."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
@@ -12,6 +12,7 @@ from chalicelib.domain.breaker import Breaker
 from chalicelib.domain.bulk_import import Import, Refusal, Tally
 from chalicelib.domain.client import Client, ClientChange
 from chalicelib.domain.dead_letter import DeadLetter, DeadQueue
+from chalicelib.domain.journal import Line
 from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.message import Message, Outcome, Status
 from chalicelib.domain.segment import Segment
@@ -254,6 +255,10 @@ class CounterRepository(Protocol):
         """List the counters of the latest minutes (UTC) in which something was counted, in order of time."""
         ...
 
+    def sent_since(self, mailing_id: str, moment: datetime) -> int:
+        """Count the messages sent since the beginning of this minute."""
+        ...
+
     def adjust(self, mailing_id: str, changes: Mapping[str, int], repairs: int) -> None:
         """Add to counters, at once and whatever else is being counted.
 
@@ -388,6 +393,10 @@ class TicketQueue(Protocol):
         """Count the tickets of messages that wait, approximately; with those that wait for their delay, or without."""
         ...
 
+    def waiting(self) -> Mapping[str, int]:
+        """Count the tickets that wait in each queue, with those that wait for their delay, approximately."""
+        ...
+
 
 class DeadLetters(Protocol):
     """The dead-letter queues. Everything raises `TransientError` when they do not answer."""
@@ -410,6 +419,17 @@ class DeadLetters(Protocol):
 
     def waiting(self, queue: DeadQueue) -> int:
         """Count the letters that are not hidden, approximately."""
+        ...
+
+
+class FunctionLogs(Protocol):
+    """What the functions logged."""
+
+    def pages(self, function: str, terms: Sequence[str], since: datetime) -> Iterator[Sequence[Line]]:
+        """Yield a function's lines that contain all terms, in the order of arrival, one answer of the log at a time.
+
+        An answer may hold none. Raises `NotFoundError` if the function has no log, `TransientError` if it fails.
+        """
         ...
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from chalicelib.adapters.counter_updates import MINUTE, MINUTE_FORMAT, TOTAL, add_repair
 from chalicelib.adapters.dynamodb import DynamoDB, Item, translated
 from chalicelib.adapters.tables import CounterItem
+from chalicelib.domain.message import Status
 from chalicelib.errors import StaleError
 from chalicelib.ports import MailingCounters
 
@@ -47,17 +48,28 @@ class DynamoCounterRepository:
             for minute, counts in sorted(minutes.items())
         ]
 
+    def sent_since(self, mailing_id: str, moment: datetime) -> int:
+        """Add up what was sent since this minute: a query of at most 64 small items a minute."""
+        first = f"{MINUTE}{moment.astimezone(UTC).strftime(MINUTE_FORMAT)}"
+        return sum(_counts(shard)[Status.SENT] for shard in self._items(mailing_id, MINUTE, first=first))
+
     def adjust(self, mailing_id: str, changes: Mapping[str, int], repairs: int) -> None:
         """Add to counters in one write: a transaction, because botocore may send a plain `ADD` twice."""
         if self._dynamodb.write([add_repair(self._stats, mailing_id, changes, repairs)]):
             raise StaleError("somebody else has repaired these counters meanwhile")
 
-    def _items(self, mailing_id: str, kind: str, *, newest_first: bool = False) -> Iterator[Item]:
+    def _items(
+        self, mailing_id: str, kind: str, *, newest_first: bool = False, first: str | None = None
+    ) -> Iterator[Item]:
         query: dict[str, Any] = {
             "TableName": self._stats,
-            "KeyConditionExpression": "mailing_id = :mailing AND begins_with(#counter, :kind)",
+            "KeyConditionExpression": "mailing_id = :mailing AND #counter BETWEEN :first AND :last",
             "ExpressionAttributeNames": {"#counter": "counter"},
-            "ExpressionAttributeValues": {":mailing": {"S": mailing_id}, ":kind": {"S": kind}},
+            "ExpressionAttributeValues": {
+                ":mailing": {"S": mailing_id},
+                ":first": {"S": first or kind},
+                ":last": {"S": f"{kind}~"},  # behind all that begin so
+            },
             "ConsistentRead": True,
             "ScanIndexForward": not newest_first,
         }

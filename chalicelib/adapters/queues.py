@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -76,6 +76,13 @@ class SqsTicketQueue:
         """Count the tickets for the sender that wait, approximately."""
         names = ["ApproximateNumberOfMessages"] + ["ApproximateNumberOfMessagesDelayed"] * delayed
         return sum(self._waiting(url, names) for url in (self._urls.send, self._urls.express))
+
+    def waiting(self) -> Mapping[str, int]:
+        """Count the tickets that wait in each queue, with those that wait for their delay, approximately."""
+        urls = self._urls
+        queues = {"send": urls.send, "express": urls.express, "plan": urls.plan, "import": urls.imports}
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
+        return {queue: self._waiting(url, names) for queue, url in queues.items()}
 
     def _waiting(self, url: str, names: Sequence[Any]) -> int:
         try:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chalicelib.domain.message import Message, Status
+from chalicelib.domain.message import Message, Reason, Status
 from chalicelib.ports import ClientRepository, MailingRepository, MessageLists, MessageRepository, Page
 from chalicelib.services.existing import existing_client, existing_mailing, existing_message
 
@@ -36,14 +36,20 @@ class ReadMessages:
         """
         return existing_message(self.messages, message_id)
 
-    def of_mailing(self, mailing_id: str, status: Status | None, after: str | None, limit: int) -> Page[Message]:
-        """List messages of a mailing; a status is looked for in at most 10 × `limit` of them a page.
+    def of_mailing(
+        self, mailing_id: str, status: Status | None, after: str | None, limit: int, reason: Reason | None = None
+    ) -> Page[Message]:
+        """List messages of a mailing; status and reason are looked for in at most 10 × `limit` of them a page.
 
         Raises:
             NotFoundError: there is no such mailing, or it was deleted.
         """
         mailing = existing_mailing(self.mailings, mailing_id)
-        return self._page(lambda start, count: self.lists.of_mailing(mailing, start, count), status, after, limit)
+
+        def wanted(row: Message) -> bool:
+            return status in {None, row.status} and reason in {None, row.reason}
+
+        return self._page(lambda start, count: self.lists.of_mailing(mailing, start, count), wanted, after, limit)
 
     def of_client(self, client_id: str, after: str | None, limit: int) -> Page[Message]:
         """List messages of a client.
@@ -52,7 +58,7 @@ class ReadMessages:
             NotFoundError: there is no such client.
         """
         client = existing_client(self.clients, client_id)
-        return self._page(lambda start, count: self.lists.of_client(client.id, start, count), None, after, limit)
+        return self._page(lambda start, count: self.lists.of_client(client.id, start, count), _any, after, limit)
 
     def open_of_client(self, client_id: str) -> OpenMessages:
         """Count the open messages of a client, among 5,000 at most.
@@ -70,15 +76,23 @@ class ReadMessages:
         return OpenMessages(number, after is not None)
 
     def _page(
-        self, read: Callable[[str | None, int], Page[int]], status: Status | None, after: str | None, limit: int
+        self,
+        read: Callable[[str | None, int], Page[int]],
+        wanted: Callable[[Message], bool],
+        after: str | None,
+        limit: int,
     ) -> Page[Message]:
         found: list[Message] = []
         for _ in range(MAX_READS):
             ids = read(after, limit)
             rows = self.messages.get_many(ids.items)
-            matching = [row for id_ in ids.items if (row := rows.get(id_)) and status in {None, row.status}]
+            matching = [row for id_ in ids.items if (row := rows.get(id_)) and wanted(row)]
             found, after = found + matching, ids.next
             limit -= len(matching)
             if after is None or not limit:
                 break
         return Page(found, after)
+
+
+def _any(_row: Message) -> bool:
+    return True

@@ -12,13 +12,18 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+sys.path.insert(1, str(Path(__file__).resolve().parents[2]))  # run by its path, it finds its own folder only
+
+from chalicelib.adapters.function_logs import CloudWatchFunctionLogs
+from chalicelib.domain.journal import FUNCTIONS, Line, Subject
+from chalicelib.services.read_journal import ReadJournal
 from local_error import LocalError
-from stack_logs import StackLogs
-from story import Subject, story, table
-from targets import add_target, target_of
+from story import table
+from targets import Target, add_target, target_of
 
 USAGE = """make logs MAILING=ID | MESSAGE=ID | CLIENT=ID  [SINCE=24h] [STAGE=STACK_NAME]
        journal.py --mailing ID | --message ID | --client ID  [--since 24h] [--stack-name NAME] [--reads] [--json]"""
@@ -32,9 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the story; 0 when there is one, 1 with a line that says why not."""
     options = _parser().parse_args(arguments)
     try:
-        target = target_of(options)
-        logs = StackLogs(target.client("logs"), target.stack_name)
-        lines = story(logs, options.subject, since=datetime.now(UTC) - options.since, reads=options.reads)
+        lines = _lines(target_of(options), options)
         if not lines:
             print(_nothing_about(options.subject), file=sys.stderr)
             return 1
@@ -43,16 +46,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has enough, as `head` has; the interpreter's last flush must not fail too
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except LocalError as error:
+    except (LocalError, BotoCoreError, ClientError) as error:
         print(f"make logs: {error}", file=sys.stderr)
-        return 1
-    except (BotoCoreError, ClientError) as error:
-        way_out = "" if options.stack_name else "; is the stack up? `make up` starts it"
-        print(f"make logs: {error}{way_out}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
     return 0
+
+
+def _lines(target: Target, options: argparse.Namespace) -> Sequence[Line]:
+    logs = target.client("logs")
+    read = ReadJournal(CloudWatchFunctionLogs(logs, target.stack_name), _now)
+    journal = read(options.subject, _now() - options.since, reads=options.reads)
+    if journal.failed:
+        way_out = "" if options.stack_name else "; is the stack up? `make up` starts it"
+        raise LocalError(f"{journal.failed[0][1]}{way_out}")
+    if set(journal.missing) == set(FUNCTIONS):
+        raise LocalError(
+            f"no function of a stack {target.stack_name!r} has a log group (/aws/lambda/{target.stack_name}-*) "
+            f"in {logs.meta.region_name} at {logs.meta.endpoint_url}"
+        )
+    return journal.lines
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from stack_logs import FUNCTIONS
+from chalicelib.domain.journal import FUNCTIONS
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from stack_logs import FUNCTIONS
+from chalicelib.domain.journal import FUNCTIONS
 from tests.bench.consumed import Consumption, LambdaUse
 from tests.bench.consumption import measured, report_tables
 from tests.bench.cost import by_service, cost_lines, delivery_lines, standing_lines, usd_per_million

@@ -136,6 +136,11 @@ class FakeMessageRepository:
         with self._lock:
             return sorted(self.minutes[mailing_id].items(), key=lambda minute: minute[0])[-limit:]
 
+    def sent_since(self, mailing_id: str, moment: datetime) -> int:
+        first = moment.replace(second=0, microsecond=0)
+        with self._lock:
+            return sum(counts["sent"] for minute, counts in self.minutes[mailing_id].items() if minute >= first)
+
     def _version(self) -> str:
         return f"stored-{next(self._versions)}"
 

@@ -1,5 +1,5 @@
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -73,6 +73,15 @@ class FakeTicketQueue:
 
     def backlog(self, *, delayed: bool = False) -> int:
         return sum(delayed or queued.visible_at <= self._clock() for queued in self.messages)
+
+    def waiting(self) -> Mapping[str, int]:
+        express = sum(queued.express for queued in self.messages)
+        return {
+            "send": len(self.messages) - express,
+            "express": express,
+            "plan": len(self.queued_segments),
+            "import": len(self.imports),
+        }
 
     def deliver_messages(self, at_most: int | None = None) -> list[MessagesTicket]:
         """Take visible tickets out, oldest first."""

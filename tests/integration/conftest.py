@@ -82,6 +82,7 @@ def built(played_aws: None, scheduler: FakeScheduler, tickets: FakeTicketQueue) 
         "start_due",
         "manage_clients",
         "follow_client",
+        "read_dashboard",
     ):
         whole.__dict__.pop(service, None)
     yield whole

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import timedelta, timezone
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -63,6 +63,20 @@ def test_minutes_are_in_order_and_the_latest_are_kept(stored: Stored) -> None:
         (NOW + timedelta(minutes=2), 1),
     ]
     assert stored.counters.per_minute(MAILING.id, 2) == minutes[1:]
+
+
+def test_what_was_sent_since_a_minute_is_counted_with_that_minute(stored: Stored) -> None:
+    rows = stored.messages.plan(MAILING, [message(client_id=ulid(n)) for n in range(5)])
+    for n, row in enumerate(rows):
+        stored.messages.record(MAILING.id, [sent(row, 30 * n)])
+    moscow = timezone(timedelta(hours=3))
+    moments = [
+        NOW,
+        NOW + timedelta(seconds=59),
+        (NOW + timedelta(minutes=1)).astimezone(moscow),
+        NOW + timedelta(hours=1),
+    ]
+    assert [stored.counters.sent_since(MAILING.id, moment) for moment in moments] == [5, 5, 3, 0]
 
 
 def test_a_mailing_without_messages_has_no_counters(stored: Stored) -> None:

@@ -16,8 +16,8 @@ import pytest
 from moto import mock_aws
 
 import journal
+from chalicelib.domain.journal import FUNCTIONS
 from probe import free_port
-from stack_logs import FUNCTIONS
 from tests.emulator import AWS_VARIABLES, running_emulator
 
 AwsClient = Any  # boto3's clients are made at run time

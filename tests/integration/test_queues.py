@@ -189,6 +189,7 @@ def test_the_backlog_is_what_waits_in_both_queues_of_the_sender(tickets: SqsTick
     tickets.send_messages(MAILING, [([4], timedelta(minutes=1))])
     tickets.send_segments(MAILING.id, ["plan#00"])
     assert tickets.backlog() == 3
+    assert tickets.waiting() == {"send": 3, "express": 1, "plan": 1, "import": 0}
 
 
 def test_what_cannot_be_read_is_set_aside_with_its_cause(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 import pytest
 
 from chalicelib.adapters.kept_answers import PREFIX
+from chalicelib.domain.journal import FUNCTIONS
 from tests.merged_template import Part, of_type
 
 SCHEDULES = "schedule/${AWS::StackName}/*"  # mailings name their schedules
@@ -66,13 +67,24 @@ def test_each_function_writes_to_its_own_log_only(template: Part, function: str)
     groups = [
         resource["Fn::Sub"].rpartition("log-group:")[2]
         for statement in statements(template, role)
-        if any(str(action).startswith("logs:") for action in as_list(statement["Action"]))
+        if "logs:PutLogEvents" in as_list(statement["Action"])
         for resource in as_list(statement["Resource"])
         if isinstance(resource, dict)
     ]
 
     assert groups == [f"/aws/lambda/${{AWS::StackName}}-{function}:*"]
-    assert resources_allowed(template, role, "logs:") == {"logs:CreateLogStream", "logs:PutLogEvents"}
+    reads = {"logs:FilterLogEvents"} if function == "api" else set()
+    assert resources_allowed(template, role, "logs:") == {"logs:CreateLogStream", "logs:PutLogEvents"} | reads
+
+
+def test_the_api_reads_the_logs_of_the_functions_and_no_others(template: Part) -> None:
+    (groups,) = (
+        [resource["Fn::Sub"].rpartition("log-group:")[2] for resource in statement["Resource"]]
+        for statement in statements(template, "ApiRole")
+        if statement["Action"] == ["logs:FilterLogEvents"]
+    )
+
+    assert groups == [f"/aws/lambda/${{AWS::StackName}}-{function}:*" for function in FUNCTIONS]
 
 
 def test_check_of_counters_may_write_nothing_but_counters(template: Part) -> None:
