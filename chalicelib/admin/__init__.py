@@ -2,12 +2,13 @@
 
 from chalice.app import Chalice
 
+from chalicelib.admin.audit import audit
 from chalicelib.admin.dashboard import dashboard
 from chalicelib.admin.login import login
 from chalicelib.admin.preferences_page import preferences_page
 from chalicelib.admin.static_files import static_files
 
-PAGES = (static_files, login, preferences_page, dashboard)
+PAGES = (static_files, login, preferences_page, audit, dashboard)
 
 
 def register(app: Chalice) -> None:
