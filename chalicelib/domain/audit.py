@@ -73,10 +73,6 @@ def _told(name: str, value: Any) -> str | None:  # noqa: ANN401 - any field of w
         case datetime():
             return value.isoformat()
         case _ if is_dataclass(value):
-            return json.dumps({field.name: getattr(value, field.name) for field in fields(value)}, default=_plain)
+            return json.dumps({field.name: getattr(value, field.name) for field in fields(value)}, default=str)
         case _:
             return str(value)
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - what JSON has no word for
-    return sorted(value) if isinstance(value, (set, frozenset)) else str(value)
