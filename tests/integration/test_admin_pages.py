@@ -28,7 +28,7 @@ def test_without_a_session_one_is_sent_to_log_in_and_comes_back(api: Gateway) ->
 
 def test_a_page_is_shown_in_the_readers_language(api: Gateway, built: Application) -> None:
     english = look(api, "/admin/", visiting(built))
-    russian = look(api, "/admin/", visiting(built, **{"accept-language": "ru-RU, en;q=0.5"}))
+    russian = look(api, "/admin/", visiting(built, Role.ADMIN, **{"accept-language": "ru-RU, en;q=0.5"}))
     assert (english.status, russian.status) == (200, 200)
     assert "<h1>Dashboard</h1>" in english.text
     assert "<h1>Обзор</h1>" in russian.text
