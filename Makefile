@@ -40,6 +40,10 @@ logs: $(INSTALLED) ## What happened to one id, over all functions: MAILING=, MES
 token: $(INSTALLED) ## An access token of the development issuer: SCOPE="clients:read clients:write" (default: every scope)
 	@$(RUN) infra/local/access_token.py $(if $(SCOPE),--scope '$(SCOPE)')
 
+.PHONY: admin
+admin: $(INSTALLED) ## The administrator's pages: their address and who may log in; opens a browser if there is a display
+	@$(RUN) infra/local/admin_pages.py
+
 .PHONY: import
 import: $(INSTALLED) ## Imports a CSV file, with a progress bar: FILE=clients.csv; KIND=suppressions of who opted out
 	@$(RUN) infra/local/import_file.py '$(or $(FILE),clients.csv)' $(if $(KIND),--kind '$(KIND)')

@@ -16,6 +16,7 @@ from ulid import ULID
 
 from chalicelib import observability
 from chalicelib.adapters import tables
+from chalicelib.adapters.audit_repository import DynamoAuditTrail
 from chalicelib.adapters.client_repository import DynamoClientRepository
 from chalicelib.adapters.control_repository import DynamoControlRepository
 from chalicelib.adapters.counter_repository import DynamoCounterRepository
@@ -40,6 +41,7 @@ from chalicelib.domain.bulk_import import ImportKind
 from chalicelib.domain.dead_letter import DeadQueue
 from chalicelib.domain.delivery import Policy
 from chalicelib.ports import Clock
+from chalicelib.services.audit_trail import Audit
 from chalicelib.services.cached_mailings import CachedMailings
 from chalicelib.services.check_changed import CheckChanged
 from chalicelib.services.check_drift import CheckDrift
@@ -299,6 +301,11 @@ class Application:
         )
 
     # Services
+
+    @cached_property
+    def audit(self) -> Audit:
+        """Who changed or sent what."""
+        return Audit(DynamoAuditTrail(self.dynamodb), self.clock, new_id)
 
     @cached_property
     def manage_clients(self) -> ManageClients:

@@ -76,8 +76,9 @@ class Tuning(BaseModel):
     api_audience: str = "vestnik"
     token_leeway_seconds: int = Field(default=30, ge=0, le=300)
 
-    # Of the administrator's pages: where browsers see them, up to `/admin/`; who they are to the issuer; which claim
-    # of its id tokens has the roles.
+    # Of the administrator's pages: where browsers see them, up to `/admin/`, with `{api_id}` for what the gateway calls
+    # the API (the emulator has it in each address, and a new one for each change of routes); who they are to the
+    # issuer; which claim of its id tokens has the roles.
     admin_url: (
         Annotated[
             str,

@@ -8,6 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from chalicelib.domain.answer import Answer
 from chalicelib.domain.audience import Member
+from chalicelib.domain.audit import AuditEntry, AuditFilter
 from chalicelib.domain.breaker import Breaker
 from chalicelib.domain.bulk_import import Import, Refusal, Tally
 from chalicelib.domain.client import Client, ClientChange
@@ -308,6 +309,18 @@ class ControlRepository(Protocol):
 
     def give_back_in_flight(self, owner: str) -> None:
         """Give the share back, if there is one."""
+        ...
+
+
+class AuditTrail(Protocol):
+    """Entries of the audit trail."""
+
+    def save(self, entry: AuditEntry) -> None:
+        """Store an entry, or its outcome over what was begun. Raises `TransientError`."""
+        ...
+
+    def page(self, meant: AuditFilter, now: datetime, after: str | None, limit: int) -> Page[AuditEntry]:
+        """List entries of the last year, newest first; a page may be short, `next` tells whether there is more."""
         ...
 
 

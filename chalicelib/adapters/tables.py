@@ -15,6 +15,7 @@ and 3,000 reads a second):
 - stats `mailing_id`: 64 counters and as many minute counters a mailing; 52 transactions a second over them. One more
   counter for repairs.
 - imports `id`: a write a batch and one a transaction of clients, the latter over 8 counters.
+- audit `month`: two writes for each change by the API, whose default throttle is 500 requests a second.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -368,6 +369,21 @@ class ImportItem(Model):
     by_due = ImportsByDue()
 
 
+class AuditItem(Model):
+    """An entry of the audit trail. `entry` is JSON: `[at, via, outcome, {field: [before, after]}]`."""
+
+    class Meta:
+        table_name = "audit"
+
+    month = UnicodeAttribute(hash_key=True)
+    id = UnicodeAttribute(range_key=True)
+    subject = UnicodeAttribute()
+    action = UnicodeAttribute()
+    target = UnicodeAttribute(null=True)
+    entry = UnicodeAttribute()
+    expires_at = ExpiryAttribute()
+
+
 TABLES: tuple[type[Model], ...] = (
     ClientItem,
     SuppressionItem,
@@ -378,6 +394,7 @@ TABLES: tuple[type[Model], ...] = (
     CounterItem,
     ControlItem,
     ImportItem,
+    AuditItem,
 )
 
 

@@ -10,7 +10,7 @@
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import partial, wraps
 from http import HTTPStatus
 from typing import Any, TypeVar, get_type_hints
 from urllib.parse import parse_qs, quote, urlencode
@@ -21,6 +21,7 @@ from chalicelib.admin.preferences import Preferences, read_preferences
 from chalicelib.admin.rendering import render
 from chalicelib.admin.roles import Role
 from chalicelib.admin.session import Session, read_cookies, read_session
+from chalicelib.api.audited import audited, is_change
 from chalicelib.api.headers import is_on_loopback
 from chalicelib.api.parameters import PATH_PARAMETERS, validated
 from chalicelib.api.problems import HttpError, as_http_error
@@ -140,7 +141,11 @@ class Pages(Blueprint):
             else:
                 given["query"] = _read_query(request, hints.get("query", NoQuery))
             given["visit"] = visit
-            return _shown(visit, view(**{name: value for name, value in given.items() if name in hints}))
+            wanted = {name: value for name, value in given.items() if name in hints}
+            if visit.session is None or not is_change(request.method, request.path):
+                return _shown(visit, view(**wanted))
+            route = f"{request.method} {request.path}"
+            return audited(visit.session.subject, "pages", route, path, partial(_answer, visit, view, wanted))
         except Exception as error:  # noqa: BLE001 - the boundary: whatever happens, a page says so
             failure = as_http_error(error)
             return _failure(visit, failure.status, str(failure))
@@ -185,6 +190,14 @@ def _checked_form(request: Request, session: Session | None) -> Form:
     if not hmac.compare_digest(form.text("csrf").encode(), session.csrf.encode()):
         raise HttpError(HTTPStatus.FORBIDDEN, "this form is not from this session; go back, reload and try again")
     return form
+
+
+def _answer(visit: Visit, view: Callable[..., object], wanted: Mapping[str, Any]) -> Response:
+    try:
+        return _shown(visit, view(**wanted))
+    except Exception as error:  # noqa: BLE001 - as above: the entry of a change says what became of it
+        failure = as_http_error(error)
+        return _failure(visit, failure.status, str(failure))
 
 
 def _shown(visit: Visit, answer: object) -> Response:

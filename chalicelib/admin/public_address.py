@@ -17,7 +17,7 @@ def public_address(request: Request) -> str:
     """
     configured = application().settings.admin_url
     if configured is not None:
-        return configured
+        return configured.replace("{api_id}", request.context.get("apiId", ""))
     scheme = "http" if is_on_loopback(request) else "https"
     host, path = request.headers.get("host", "localhost"), request.context["path"]
     return f"{scheme}://{host}{path[: path.rindex('/admin/')]}/admin/"

@@ -2,6 +2,7 @@
 
 from chalice.app import Chalice
 
+from chalicelib.api.audit import audit
 from chalicelib.api.clients import clients
 from chalicelib.api.controls import controls
 from chalicelib.api.dead_letters import dead_letters
@@ -15,7 +16,7 @@ from chalicelib.api.middleware import Middleware
 from chalicelib.api.stats import stats
 from chalicelib.api.suppressions import suppressions
 
-_DOCUMENTED = (health, clients, imports, suppressions, mailings, controls, messages, stats, dead_letters)
+_DOCUMENTED = (health, clients, imports, suppressions, mailings, controls, messages, stats, dead_letters, audit)
 RESOURCES = (*_DOCUMENTED, documented(_DOCUMENTED))
 OPERATIONS = tuple(operation for resource in RESOURCES for operation in resource.operations)
 

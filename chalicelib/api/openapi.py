@@ -24,6 +24,7 @@ TAGS = {
     "messages": "One message for each client of a mailing: where it is, and why.",
     "statistics": "Counts over all mailings, and everything that is counted of one.",
     "dead letters": "Tickets that failed by a fault of ours, and their way back.",
+    "audit": "Who changed or sent what, when, from what to what.",
     "service": "The service itself.",
 }
 

@@ -14,12 +14,13 @@ An answer that shows an `Entity` carries its entity tag. A POST heeds `Idempoten
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from http import HTTPStatus
 from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from chalice.app import Blueprint, Request, Response
 
+from chalicelib.api.audited import audited, is_change
 from chalicelib.api.idempotency import once
 from chalicelib.api.parameters import PATH_PARAMETERS, read_body, read_optional_body, read_query
 from chalicelib.api.preconditions import IfMatch, tagged, unless_known
@@ -163,7 +164,11 @@ class Resource(Blueprint):
             @wraps(view)
             @answers_problems
             def answering(**path_parameters: str) -> Response:
-                return operation.answered(self.current_request, path_parameters)
+                request = self.current_request
+                if scope is None or not is_change(method, path):
+                    return operation.answered(request, path_parameters)
+                answer = partial(answers_problems(operation.answered), request, path_parameters)
+                return audited(request.context[PRINCIPAL].subject, "api", f"{method} {path}", path_parameters, answer)
 
             # Chalice would ask a GET for its Content-Type too; where there is no body, it says nothing.
             content_types = ["application/json"] if operation.body else []

@@ -22,5 +22,5 @@ MEANINGS = {
     Scope.MAILINGS_WRITE: "create drafts and change them; pause, cancel and delete mailings",
     Scope.MAILINGS_SEND: "have messages sent: start, resume, retry, process, test; change what is scheduled or runs",
     Scope.STATS_READ: "read statistics",
-    Scope.ADMIN: "read and redrive dead letters",
+    Scope.ADMIN: "read and redrive dead letters; read the audit trail",
 }

@@ -10,6 +10,7 @@ from chalicelib.domain.segment import SegmentKind
 from chalicelib.errors import ConflictError
 from chalicelib.ports import Clock, MailingRepository, Scheduler
 from chalicelib.services.arming import arm, disarm
+from chalicelib.services.audit_trail import changed
 from chalicelib.services.existing import existing_mailing
 from chalicelib.services.optimistic import optimistically
 from chalicelib.services.order_sweep import OrderSweep
@@ -86,8 +87,10 @@ class ControlMailings:
                 )
             after = replace(before, **changes, updated_at=now, version=before.version + 1)
             if sweep and before.status not in NOT_STARTED:
-                return self.sweep(before, after, sweep)
-            self.mailings.replace(before, after)
+                after = self.sweep(before, after, sweep)
+            else:
+                self.mailings.replace(before, after)
+            changed(mailing_id, before, after)
             return after
 
         mailing = optimistically(read_and_replace)

@@ -9,6 +9,7 @@ from chalicelib.domain.client import Client
 from chalicelib.domain.phone import mask, operator_code_of
 from chalicelib.errors import ConflictError
 from chalicelib.ports import AudienceRepository, ClientRepository, Clock, NewId, Page
+from chalicelib.services.audit_trail import changed
 from chalicelib.services.existing import existing_client
 from chalicelib.services.follow_client import FollowClient
 from chalicelib.services.optimistic import optimistically
@@ -66,6 +67,7 @@ class ManageClients:
                 raise
             return before
         logger.info("client created", extra={"client_id": client.id, "phone": mask(client.phone)})
+        changed(client.id, None, client)
         return client
 
     def get(self, client_id: str) -> Client:
@@ -96,6 +98,7 @@ class ManageClients:
             after = replace(after, updated_at=self.clock(), version=before.version + 1)
             after = self.clients.replace(before, after)
             logger.info("client changed", extra={"client_id": client_id, "phone": mask(after.phone)})
+            changed(client_id, before, after)
             return after
 
         client = optimistically(read_and_replace)
@@ -120,6 +123,7 @@ class ManageClients:
             client = self.get(client_id)
             check(client)
             self.clients.delete(client)
+            changed(client_id, client, None)
 
         optimistically(read_and_delete)
         logger.info("client deleted", extra={"client_id": client_id})

@@ -21,6 +21,7 @@ from chalicelib.domain.segment import SegmentKind
 from chalicelib.errors import ConflictError, FieldError, StaleError, ValidationError
 from chalicelib.ports import Clock, MailingRepository, NewId, Page, Scheduler
 from chalicelib.services.arming import arm, disarm
+from chalicelib.services.audit_trail import changed as tell_change
 from chalicelib.services.existing import existing_mailing
 from chalicelib.services.optimistic import optimistically
 from chalicelib.services.order_sweep import OrderSweep
@@ -91,6 +92,7 @@ class ManageMailings:
             mailing = self.get(mailing.id)
         else:
             logger.info("mailing created", extra={"mailing_id": mailing.id})
+            tell_change(mailing.id, None, mailing)
         if mailing.status is MailingStatus.SCHEDULED:
             arm(self.scheduler, mailing, now)
         return mailing
@@ -166,8 +168,10 @@ class ManageMailings:
 
     def _store(self, before: Mailing, after: Mailing, *, sweeps: bool) -> Mailing:
         if sweeps and before.status in STARTED:
-            return self.sweep(before, after, SegmentKind.FOLLOW)
-        self.mailings.replace(before, after)
+            after = self.sweep(before, after, SegmentKind.FOLLOW)
+        else:
+            self.mailings.replace(before, after)
+        tell_change(before.id, before, after)
         return after
 
 

@@ -7,6 +7,7 @@ from chalicelib.domain.phone import mask
 from chalicelib.domain.suppression import Suppression
 from chalicelib.errors import NotFoundError
 from chalicelib.ports import Clock, Page, SuppressionRepository
+from chalicelib.services.audit_trail import changed
 from chalicelib.services.follow_client import FollowClient
 from chalicelib.services.optimistic import optimistically
 
@@ -34,6 +35,7 @@ class SuppressPhones:
         suppression, client = optimistically(lambda: self.suppressions.add(Suppression(phone, self.clock())))
         client_id = client.id if client else None
         logger.info("phone suppressed", extra={"phone": mask(phone), "client_id": client_id})
+        changed(mask(phone), None, suppression)
         if client and client.suppressed:
             self.follow_client.as_far_as_it_goes(client.id, client)
         return suppression

@@ -125,7 +125,7 @@ class EmbeddedStack:
             issuer_url = self._issuer(tuning.api_audience)
             with self._step("packaging the application"):
                 bundle = make_bundle()
-            parameters = self._parameters(provider_url, issuer_url, provider_token)
+            parameters = self._parameters(port, provider_url, issuer_url, provider_token)
             fingerprint = _fingerprint(bundle, parameters, self._options.token)
             if memory and memory.fingerprint == fingerprint and self._info_file.exists() and self._answers():
                 self._say("the stack is up already, and its sources are unchanged")
@@ -196,8 +196,13 @@ class EmbeddedStack:
             self._say(f"no token in {INFO_FILE}: only {issuer_url} can make one; TOKEN=… make up puts it there")
         return self._options.token
 
-    def _parameters(self, provider_url: str, issuer_url: str, provider_token: str) -> dict[str, str]:
-        settings = {**self._options.settings, "PROVIDER_URL": provider_url, "ISSUER_URL": issuer_url}
+    def _parameters(self, port: int, provider_url: str, issuer_url: str, provider_token: str) -> dict[str, str]:
+        settings = {
+            "ADMIN_URL": f"{_api_url(port, '{api_id}')}/admin/",  # which no request tells: the gateway cuts it off
+            **self._options.settings,
+            "PROVIDER_URL": provider_url,
+            "ISSUER_URL": issuer_url,
+        }
         return {
             "DeletionProtection": "false",
             "RequireTls": "false",
@@ -212,11 +217,11 @@ class EmbeddedStack:
         session = LocalSession(port)
         with self._step("deploying the stack"):
             outputs = Deployment(session, self._options.stack_name).apply(bundle, parameters)
-        api_url = f"{session.endpoint}/_aws/execute-api/{outputs['RestAPIId']}/api"
+        api_url = _api_url(port, outputs["RestAPIId"])
         info = StackInfo(
             api_url=api_url,
             docs_url=f"{api_url}/docs/",
-            admin_url=None,
+            admin_url=self._options.settings.get("ADMIN_URL", f"{api_url}/admin/"),
             metrics_url=None,
             token=self._token(issuer_url),
             provider_url=provider_url,
@@ -273,6 +278,10 @@ class EmbeddedStack:
 def parameter_name(variable: str) -> str:
     """Name the template's parameter for a setting: MAX_ATTEMPTS is MaxAttempts."""
     return "".join(word.capitalize() for word in variable.split("_"))
+
+
+def _api_url(port: int, api_id: str) -> str:
+    return f"http://{HOST}:{port}/_aws/execute-api/{api_id}/api"
 
 
 def _fingerprint(bundle: Bundle, parameters: Mapping[str, str], token: str | None) -> str:

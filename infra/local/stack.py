@@ -66,6 +66,7 @@ def _port(text: str) -> int:
 def _show(info: StackInfo, folder: Path) -> None:
     print(f"API       {info.api_url}")
     print(f"docs      {info.docs_url}")
+    print(f"pages     {info.admin_url}")
     print(f"provider  {info.provider_url}")
     print(f"AWS       {info.aws_endpoint_url}")
     print(f"issuer    {info.issuer_url}")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from cryptography import x509
@@ -22,7 +23,7 @@ from joserfc.jwk import ECKey
 from chalicelib.adapters import issuer as adapter
 from chalicelib.adapters.issuer import MAX_DOCUMENT_BYTES, Issuer
 from chalicelib.adapters.issuer_keys import READ_AT_MOST_EVERY, IssuerKeys
-from chalicelib.errors import TransientError
+from chalicelib.errors import RefusedTokenError, TransientError
 from tests.raw_server import RawServer, raw_server, reset
 
 OLD = ECKey.generate_key("P-256", {"kid": "old"})
@@ -287,3 +288,82 @@ def test_no_proxy_and_no_credentials_of_the_environment_are_used(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     assert Issuer(site.url).read_keys().find("old", "ES256") is not None
     assert not [head for head in site.heads if "authorization" in head.lower()]
+
+
+def logs_in(site: Published, **others: object) -> Issuer:
+    """Publish addresses of logins, or what is given in their place; returns the issuer."""
+    usual = {
+        "issuer": site.url,
+        "jwks_uri": f"{site.url}/keys",
+        "authorization_endpoint": f"{site.url}/authorize",
+        "token_endpoint": f"{site.url}/token",
+    }
+    site.answers[DISCOVERY] = {name: value for name, value in (usual | others).items() if value is not None}
+    site.answers["/token"] = {"id_token": "a.b.c"}
+    return Issuer(site.url)
+
+
+def test_where_users_log_in_is_read_once_an_hour(site: Published, monkeypatch: pytest.MonkeyPatch) -> None:
+    issuer = logs_in(site, end_session_endpoint=f"{site.url}/logout")
+    found = [issuer.endpoints() for _ in range(3)][-1]
+    assert (found.authorization, found.end_session) == (f"{site.url}/authorize", f"{site.url}/logout")
+    assert site.asked == [DISCOVERY]
+    later = time.monotonic() + 3601
+    monkeypatch.setattr(adapter.time, "monotonic", lambda: later)
+    assert issuer.endpoints() == found
+    assert site.asked == [DISCOVERY] * 2
+
+
+@pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint", "end_session_endpoint"])
+@pytest.mark.parametrize("address", ["http://attacker.test/x", "javascript:x", 7, ""])
+def test_an_address_of_logins_that_is_none_is_a_passing_error(site: Published, name: str, address: object) -> None:
+    with pytest.raises(TransientError, match=name):
+        logs_in(site, **{name: address}).endpoints()
+
+
+@pytest.mark.parametrize(
+    ("secret", "methods", "authorization", "form"),
+    [
+        (None, None, None, {}),
+        ("a+b:c", None, "Basic cGFnZXM6YSUyQmIlM0Fj", {}),
+        ("a+b:c", ["client_secret_basic"], "Basic cGFnZXM6YSUyQmIlM0Fj", {}),
+        ("a+b:c", ["client_secret_basic", "client_secret_post"], None, {"client_secret": ["a+b:c"]}),
+    ],
+)
+def test_a_client_proves_itself_as_the_issuer_wants_it(
+    site: Published, secret: str | None, methods: list[str] | None, authorization: str | None, form: dict[str, Any]
+) -> None:
+    issuer = logs_in(site, token_endpoint_auth_methods_supported=methods)
+    assert [issuer.id_token({"code": "x"}, "pages", secret) for _ in range(2)] == ["a.b.c"] * 2
+    head, _, body = site.heads[-1].partition("\r\n\r\n")
+    assert (f"Authorization: {authorization}" in head) == (authorization is not None)
+    assert ("Authorization:" in head) == (authorization is not None)
+    usual = {"grant_type": ["authorization_code"], "code": ["x"], "client_id": ["pages"]}
+    assert parse_qs(body) == usual | form
+
+
+@pytest.mark.parametrize("status", ["400 Bad Request", "401 Unauthorized", "403 Forbidden"])
+def test_a_code_that_is_refused_is_no_passing_error(site: Published, status: str) -> None:
+    issuer = logs_in(site)
+    site.answers["/token"] = saying(b'{"error": "invalid_grant"}', status)
+    with pytest.raises(RefusedTokenError, match="does not take the code"):
+        issuer.id_token({"code": "x"}, "pages", None)
+
+
+def test_an_answer_without_an_id_token_is_refused(site: Published) -> None:
+    issuer = logs_in(site)
+    site.answers["/token"] = {"access_token": "x"}
+    with pytest.raises(RefusedTokenError, match="no id token"):
+        issuer.id_token({"code": "x"}, "pages", None)
+
+
+@pytest.mark.parametrize("bad", ["hangs", "endless", "a gzip bomb", "HTML", "500", "redirect"])
+def test_a_bad_answer_to_a_code_is_a_passing_error_in_bounded_time(
+    site: Published, bad: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "TIMEOUT_SECONDS", 0.5)
+    issuer = logs_in(site)
+    answer, said = BAD_ANSWERS[bad]
+    site.answers["/token"] = answer
+    with pytest.raises(TransientError, match=said):
+        issuer.id_token({"code": "x"}, "pages", None)

@@ -189,14 +189,16 @@ def test_scheduler_may_start_the_planner_and_bury_what_fails(template: Part) -> 
 def test_each_function_reads_only_its_own_secret(template: Part) -> None:
     secrets = {
         role: [
-            str(statement["Resource"]["Fn::Sub"]).rpartition("/")[2]
+            str(resource["Fn::Sub"]).rpartition("/")[2]
             for statement in statements(template, role)
             if "secretsmanager:GetSecretValue" in as_list(statement["Action"])
+            for resource in as_list(statement["Resource"])
+            if isinstance(resource, dict)
         ]
         for role in of_type(template, "AWS::IAM::Role")
     }
 
     assert {role: names for role, names in secrets.items() if names} == {
-        "ApiRole": ["signing-key-??????"],
+        "ApiRole": ["signing-key-??????", "pages-client-secret-??????"],
         "SenderRole": ["provider-token-??????"],
     }

@@ -9,7 +9,7 @@ from chalicelib.domain.dead_letter import MAX_RECEIVES
 from tests.merged_template import Part, functions, maps_in, of_type, queue_sources
 
 FOUR_DAYS, FOURTEEN_DAYS = 345_600, 1_209_600
-AGEING = {"SegmentsTable", "MessagesTable", "StatsTable", "ControlTable", "ImportsTable"}
+AGEING = {"SegmentsTable", "MessagesTable", "StatsTable", "ControlTable", "ImportsTable", "AuditTable"}
 KEYS = {
     "ClientsTable": ["id"],
     "SuppressionsTable": ["part", "phone"],
@@ -20,6 +20,7 @@ KEYS = {
     "StatsTable": ["mailing_id", "counter"],
     "ControlTable": ["name"],
     "ImportsTable": ["id", "part"],
+    "AuditTable": ["month", "id"],
 }
 
 
