@@ -17,7 +17,22 @@ from chalicelib.admin.preferences_page import preferences_page
 from chalicelib.admin.static_files import static_files
 from chalicelib.admin.suppressions import suppressions
 
-PAGES = (static_files, login, preferences_page, audit, dashboard, mailings, mailing_detail, mailing_actions, messages, journals, dead_letters, clients, imports, suppressions)
+PAGES = (
+    static_files,
+    login,
+    preferences_page,
+    audit,
+    dashboard,
+    mailings,
+    mailing_detail,
+    mailing_actions,
+    messages,
+    journals,
+    dead_letters,
+    clients,
+    imports,
+    suppressions,
+)
 
 
 def register(app: Chalice) -> None:

@@ -9,9 +9,9 @@ import pytest
 from chalicelib.bootstrap import Application
 from chalicelib.domain.audit import AuditEntry
 from chalicelib.errors import TransientError
+from tests.admin import look, visiting
 from tests.builders import ulid
 from tests.gateway import Gateway
-from tests.integration.test_admin_pages import look, visiting
 from tests.page_visitor import Visitor
 
 MAILING = {
