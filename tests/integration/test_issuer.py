@@ -309,7 +309,7 @@ def test_where_users_log_in_is_read_once_an_hour(site: Published, monkeypatch: p
     assert (found.authorization, found.end_session) == (f"{site.url}/authorize", f"{site.url}/logout")
     assert site.asked == [DISCOVERY]
     later = time.monotonic() + 3601
-    monkeypatch.setattr(adapter.time, "monotonic", lambda: later)
+    monkeypatch.setattr(time, "monotonic", lambda: later)
     assert issuer.endpoints() == found
     assert site.asked == [DISCOVERY] * 2
 
