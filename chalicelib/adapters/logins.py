@@ -4,12 +4,13 @@ import base64
 import hashlib
 import secrets
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from chalicelib.adapters.id_tokens import IdTokens
-from chalicelib.adapters.issuer import Issuer
-from chalicelib.adapters.secrets import Token
+if TYPE_CHECKING:  # they bring cryptography along, which only the API needs
+    from chalicelib.adapters.id_tokens import IdTokens
+    from chalicelib.adapters.issuer import Issuer
+    from chalicelib.adapters.secrets import Token
 
 SCOPE = "openid profile email"
 
@@ -49,7 +50,7 @@ class Logins:
         secret: what proves that; None: we are a public client, and PKCE is all.
     """
 
-    def __init__(self, issuer: Issuer, id_tokens: IdTokens, client_id: str, secret: Token | None) -> None:
+    def __init__(self, issuer: "Issuer", id_tokens: "IdTokens", client_id: str, secret: "Token | None") -> None:
         self._issuer = issuer
         self._id_tokens = id_tokens
         self._client_id = client_id

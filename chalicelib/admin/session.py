@@ -7,10 +7,6 @@ from datetime import datetime, timedelta
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
-from joserfc import jwe
-from joserfc.errors import JoseError
-from joserfc.jwk import OctKey
-
 from chalicelib.admin.roles import Role
 
 LASTS = timedelta(hours=8)
@@ -43,11 +39,18 @@ class Session:
 
 def seal(what: dict[str, Any], key: bytes) -> str:
     """Encrypt a cookie's content (JWE, direct, A256GCM)."""
+    from joserfc import jwe  # noqa: PLC0415 - here, because only the API needs cryptography
+    from joserfc.jwk import OctKey  # noqa: PLC0415
+
     return jwe.encrypt_compact(_PROTECTED, json.dumps(what), OctKey.import_key(key), algorithms=["dir", "A256GCM"])
 
 
 def unseal(sealed: str, key: bytes) -> dict[str, Any] | None:
     """Decrypt a cookie's content; None if it is not ours."""
+    from joserfc import jwe  # noqa: PLC0415 - as above
+    from joserfc.errors import JoseError  # noqa: PLC0415
+    from joserfc.jwk import OctKey  # noqa: PLC0415
+
     if len(sealed) > MAX_COOKIE:
         return None
     try:

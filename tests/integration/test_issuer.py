@@ -21,8 +21,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from joserfc.jwk import ECKey
 
 from chalicelib.adapters import issuer as adapter
+from chalicelib.adapters.id_tokens import IdTokens
 from chalicelib.adapters.issuer import MAX_DOCUMENT_BYTES, Issuer
 from chalicelib.adapters.issuer_keys import READ_AT_MOST_EVERY, IssuerKeys
+from chalicelib.adapters.logins import Logins
 from chalicelib.errors import RefusedTokenError, TransientError
 from tests.raw_server import RawServer, raw_server, reset
 
@@ -309,7 +311,7 @@ def test_where_users_log_in_is_read_once_an_hour(site: Published, monkeypatch: p
     assert (found.authorization, found.end_session) == (f"{site.url}/authorize", f"{site.url}/logout")
     assert site.asked == [DISCOVERY]
     later = time.monotonic() + 3601
-    monkeypatch.setattr(adapter.time, "monotonic", lambda: later)
+    monkeypatch.setattr(time, "monotonic", lambda: later)
     assert issuer.endpoints() == found
     assert site.asked == [DISCOVERY] * 2
 
@@ -367,3 +369,9 @@ def test_a_bad_answer_to_a_code_is_a_passing_error_in_bounded_time(
     site.answers["/token"] = answer
     with pytest.raises(TransientError, match=said):
         issuer.id_token({"code": "x"}, "pages", None)
+
+
+def test_an_issuer_without_a_logout_leaves_it_at_ours(site: Published) -> None:
+    issuer = logs_in(site)
+    tokens = IdTokens(IssuerKeys(issuer, time.monotonic), site.url, "pages", 30, lambda: datetime.now(UTC))
+    assert Logins(issuer, tokens, "pages", None).end("https://vestnik.example/admin/logged-out") is None
