@@ -191,7 +191,7 @@ class EmbeddedStack:
     def _token(self, issuer_url: str) -> str | None:
         """Get a token with every scope."""
         if "ISSUER_URL" not in self._options.settings:
-            return self._options.token or fetch_token(issuer_url, self._folder)
+            return fetch_token(issuer_url, self._folder)
         if self._options.token is None:
             self._say(f"no token in {INFO_FILE}: only {issuer_url} can make one; TOKEN=… make up puts it there")
         return self._options.token

@@ -164,7 +164,7 @@ def test_changed_setting_is_deployed_in_place_and_data_stay(checkout: Checkout) 
     client = {"id": {"S": "kept"}}
     session.client("dynamodb").put_item(TableName="vestnik-clients", Item=client)
 
-    after = checkout.up(MAX_ATTEMPTS="7", PROVIDER_URL="http://127.0.0.1:9", PROVIDER_TOKEN="a.b.c")
+    after = checkout.up(MAX_ATTEMPTS="7", PROVIDER_URL="http://127.0.0.1:9", PROVIDER_TOKEN="a.b.c", TOKEN="d.e.f")
 
     function = session.client("lambda").get_function(FunctionName="vestnik-sender")["Configuration"]
     assert function["Environment"]["Variables"]["MAX_ATTEMPTS"] == "7"
@@ -173,8 +173,9 @@ def test_changed_setting_is_deployed_in_place_and_data_stay(checkout: Checkout) 
     kept = session.client("dynamodb").get_item(TableName="vestnik-clients", Key=client)
     assert kept["Item"] == client
     assert after.provider_url == "http://127.0.0.1:9"
-    bearer = {"Authorization": f"Bearer {before.token}"}
-    assert requests.get(f"{after.api_url}/clients", headers=bearer, timeout=30).status_code == 200
+    for token in (before.token, after.token):  # and not TOKEN, which is for another issuer's
+        bearer = {"Authorization": f"Bearer {token}"}
+        assert requests.get(f"{after.api_url}/clients", headers=bearer, timeout=30).status_code == 200
     assert checkout.recorded() == {name: processes[name] for name in ("emulator", "development issuer")}
 
 
