@@ -98,5 +98,5 @@ def test_zip_stays_small(bundle: Bundle) -> None:
     with zipfile.ZipFile(bundle.code) as code:
         unpacked_bytes = sum(entry.file_size for entry in code.infolist())
 
-    assert bundle.code.stat().st_size < 18 * MEGABYTE  # cryptography is five of them
+    assert bundle.code.stat().st_size < 20 * MEGABYTE  # cryptography is five of them, what the pages need three
     assert unpacked_bytes < LAMBDA_LIMIT_UNPACKED
