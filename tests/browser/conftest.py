@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.browser.visits import Visits
 from tests.e2e.conftest import stack, start_stack
+from tests.running_stack import RunningStack
 
 __all__ = ["stack", "start_stack"]
 
@@ -26,3 +28,9 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=path, args=sandbox)
         yield started
         started.close()
+
+
+@pytest.fixture(scope="session")
+def visits(browser: Browser, stack: RunningStack) -> Visits:  # noqa: F811 - pytest's way
+    """The administrator's pages of the shared stack."""
+    return Visits(browser, stack)
