@@ -16,7 +16,9 @@ from typing import Any
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 import app
+from chalicelib.bootstrap import application
 from chalicelib.errors import TransientError
+from tests.admin import look, visiting
 from tests.aws_errors import as_response
 from tests.faults.injected_faults import Wire
 from tests.faults.jumping_clock import JumpingClock, JumpingQueue
@@ -79,6 +81,10 @@ class InProcess:
     def request(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Answer:
         """Call the API; its function has so little time left that idempotency keys are soon free again."""
         return Gateway(TOKEN, milliseconds=IDEMPOTENCY_MILLISECONDS)(method, path, body, headers=headers)
+
+    def look(self, page: str) -> Answer:
+        """Ask for one of the administrator's pages, as an admin."""
+        return look(Gateway(TOKEN), f"/admin/{page}", visiting(application()))
 
     def heal(self, *, until: Callable[[], bool]) -> bool:
         """Work and jump until it is so; False if it is not although everybody had their turn."""

@@ -117,6 +117,7 @@ def _resources(client: Callable[[str], Any]) -> dict[str, str]:
     sqs, secrets = client("sqs"), client("secretsmanager")
     client("scheduler").create_schedule_group(Name=PREFIX)
     client("s3").create_bucket(Bucket=PREFIX)
+    client("logs").create_log_group(logGroupName=f"/aws/lambda/{PREFIX}-api")
     sqs.create_queue(QueueName=f"{PREFIX}-scheduler-dlq")
     for source in SOURCES:
         sqs.create_queue(QueueName=f"{PREFIX}-{source}-dlq")

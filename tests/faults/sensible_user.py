@@ -71,6 +71,19 @@ class User:
         assert answer.status == wanted, f"POST {path} answered {answer.status}: {answer.text}"
         return answer.json
 
+    def look(self, page: str) -> str:
+        """Look at one of the administrator's pages, again if it says 503; returns its HTML.
+
+        Raises:
+            AssertionError: it is something else than a page.
+        """
+        for _ in range(TRIES):
+            answer = self.deployment.look(page)
+            if answer.status != UNAVAILABLE:
+                assert answer.status == 200, f"{page} answered {answer.status}: {answer.text}"
+                return answer.text
+        raise AssertionError(f"{page} keeps answering 503")
+
     def all_of(self, path: str) -> list[Any]:
         """Read a list to its end."""
         joint = "&" if "?" in path else "?"

@@ -406,7 +406,22 @@ def _upload(user: User, kind: str, columns: str, rows: list[str]) -> tuple[str, 
     return f"/{kind}/imports/{created['id']}", content
 
 
+def looked_after(user: User) -> list[Audit]:
+    """Somebody looks how it goes, who did it, and what functions said; a mailing goes on from one day to the next."""
+    user.add_clients(1)
+    user.deployment.provider.status = lambda _phone, number: BUSY if number == 1 else OK
+    mailing = user.mail(lasting=timedelta(days=2))
+    user.deployment.work()
+    assert "<h1>" in user.look("")
+    user.deployment.clock.jump(timedelta(days=1))
+    assert f"mailings/{mailing}" in user.look("")
+    assert {entry["action"] for entry in user.all_of("/audit")} >= {"POST /clients", "POST /mailings"}
+    assert f"mailings/{mailing}" in user.look(f"mailings/{mailing}/journal")
+    return [user.ended(mailing)]
+
+
 SCENARIOS: tuple[Scenario, ...] = (
+    looked_after,
     opted_out,
     previewed,
     tested,
