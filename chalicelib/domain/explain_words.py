@@ -24,7 +24,8 @@ def past(message: Message, mailing: Mailing | None, client: Client | None, now: 
         why = "Its client opted out" if suppressed else _why_cancelled(mailing, client)
         return f"{why} before the provider had accepted it. {_tried(message)}"
     retriable = mailing is not None and mailing.status in RETRIABLE and now < mailing.end_at
-    return _why_failed(message) + (" A retry of its mailing queues it again." if retriable else "")
+    why = _why_failed(message)
+    return f"{why} A retry of its mailing queues it again." if retriable else why
 
 
 def doomed(mailing: Mailing | None, client: Client | None) -> str:
@@ -129,8 +130,8 @@ def _why_failed(message: Message) -> str:
 def _tried(message: Message) -> str:
     if not message.attempts:
         return "No request of it was answered."
-    plural = "s" if message.attempts > 1 else ""
-    return f"{message.attempts} request{plural} had failed, the last one so: {message.last_error or 'unknown'}."
+    requests = "1 request" if message.attempts == 1 else f"{message.attempts} requests"
+    return f"{requests} had failed, the last one so: {message.last_error or 'unknown'}."
 
 
 def _request(message: Message) -> str:
