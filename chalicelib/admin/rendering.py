@@ -46,7 +46,8 @@ def _catalogue(language: Language) -> Catalog:
 
 
 @cache
-def _sentences(language: Language) -> Sentences:
+def sentences(language: Language) -> Sentences:
+    """Read what the program says beside the templates, in a language that is not its own."""
     return Sentences.of(_catalogue(language))
 
 
@@ -99,5 +100,5 @@ def _said(context: Context, text: str) -> Markup:
     language: Language = context["preferences"].language
     if language == "en":
         return escape(text)
-    translated = _sentences(language).translated(text)
+    translated = sentences(language).translated(text)
     return escape(translated) if translated else Markup('<span lang="en">{}</span>').format(text)

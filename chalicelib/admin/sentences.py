@@ -52,8 +52,8 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "fixed": ("filter", "start_at", "filter and start_at"),
     "missing": ("phone and timezone",),
     "change": ("end_at",),
-    "waits": ("Waits",),
     "last_error": ("unknown",),
+    "expected": ("'retry' or 'hold'",),
 }
 """Words that stand in the place of a placeholder, by its name, which is their context."""
 
@@ -96,28 +96,38 @@ class Sentences:
                     patterns[message.id] = message.string
                 else:
                     plain[unescaped(message.id)] = message.string
-        telling = sorted(patterns, key=lambda english: len(_PLACEHOLDER.sub("", english)), reverse=True)
+        # A value at the beginning may be anything, even the beginning of another sentence.
+        telling = sorted(patterns, key=lambda english: (english[0] == "{", -len(_PLACEHOLDER.sub("", english))))
         return cls(plain, tuple((_expression(english), patterns[english]) for english in telling), words)
 
     def translated(self, text: str) -> str | None:
-        """Translate one sentence or several; None if one of them is not known."""
+        """Translate one sentence or several, or what is wrong behind what was typed; None if it is not known."""
+        if known := self._sentences(text):
+            return known
+        typed, colon, fault = text.partition(": ")
+        known = self._sentences(fault) if colon else None
+        return known and f"{typed}: {known}"
+
+    def _sentences(self, text: str) -> str | None:
+        for end in re.finditer(r"(?<=\.) ", text):
+            first = self._one(text[: end.start()])
+            rest = self._sentences(text[end.end() :]) if first else None
+            if rest:
+                return f"{first} {rest}"
+        return self._one(text)
+
+    def _one(self, text: str) -> str | None:
         if text in self.plain:
             return self.plain[text]
         for expression, translation in self.patterns:
             if found := expression.fullmatch(text):
                 return self._filled(translation, found.groupdict())
-        for end in re.finditer(r"\. ", text):
-            first, rest = self.translated(text[: end.start() + 1]), self.translated(text[end.end() :])
-            if first is not None and rest is not None:
-                return f"{first} {rest}"
-        quoted, colon, fault = text.partition(": ")  # what was typed, and what is wrong with it
-        rest = self.translated(fault) if colon else None
-        return None if rest is None else f"{quoted}: {rest}"
+        return None
 
     def _filled(self, translation: str, values: Mapping[str, str]) -> str:
         def value(placeholder: re.Match[str]) -> str:
             name = placeholder[1]
-            return self.words.get((name, values[name])) or self.translated(values[name]) or values[name]
+            return self.words.get((name, values[name])) or self._sentences(values[name]) or values[name]
 
         return unescaped(_PLACEHOLDER.sub(value, translation))
 

@@ -21,6 +21,7 @@ def sentences_in(module: ast.Module, *, all_returned: bool = False) -> Iterator[
     """Yield the sentences of a module, each value in them as a placeholder `{name}`.
 
     Args:
+        module: its syntax.
         all_returned: whatever its functions return is said.
 
     Raises:
@@ -32,12 +33,6 @@ def sentences_in(module: ast.Module, *, all_returned: bool = False) -> Iterator[
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
                 assigned[name].append(value)
-            case ast.Assign(
-                targets=[ast.Tuple(elts=targets)], value=ast.IfExp(body=ast.Tuple(), orelse=ast.Tuple()) as value
-            ):
-                for chosen in (value.body, value.orelse):
-                    for target, element in zip(targets, chosen.elts, strict=True):
-                        assigned[target.id].append(element)
             case ast.Call(func=ast.Name(id=called) | ast.Attribute(attr=called)) if called in SAYING:
                 said += node.args
             case ast.Return(value=ast.expr() as value) if all_returned:
@@ -53,14 +48,11 @@ def _sentences(expression: ast.expr, assigned: Assigned) -> Iterator[str]:
         case ast.JoinedStr(values=parts):
             yield from _if_words(_template(parts))
             for part in parts:
-                if isinstance(part, ast.FormattedValue):
+                if isinstance(part, ast.FormattedValue) and isinstance(part.value, ast.Name | ast.IfExp):
                     yield from _sentences(part.value, assigned)
         case ast.IfExp(body=body, orelse=otherwise):
             yield from _sentences(body, assigned)
             yield from _sentences(otherwise, assigned)
-        case ast.BoolOp(values=values):
-            for value in values:
-                yield from _sentences(value, assigned)
         case ast.Name(id=name):
             for value in assigned.get(name, ()):
                 yield from _sentences(value, {})
@@ -80,6 +72,8 @@ def _template(parts: list[ast.expr]) -> str:
     for part in parts:
         if isinstance(part, ast.FormattedValue):
             name = _name(part.value)
+            if text.endswith("}"):
+                raise ValueError(f"line {part.lineno}: two values side by side cannot be told apart")
             names.append(name)
             number = names.count(name)
             text += f"{{{name}}}" if number == 1 else f"{{{name}_{number}}}"
@@ -94,20 +88,19 @@ def _escaped(text: str) -> str:
 
 def _name(value: ast.expr) -> str:
     """Name a value as a reader of the code would."""
-    match value:
-        case ast.Name(id=name):
-            return name.strip("_").lower()
-        case ast.Attribute(value=ast.Name(id=name), attr=attribute) if attribute.isupper():
-            return name.lower()
-        case ast.Attribute(attr=name):
-            return name.lower()
-        case ast.Call(func=ast.Name(id=name), args=[first, *_]):
-            return name.strip("_") if name.startswith("_") else _name(first)
-        case ast.Call(func=ast.Attribute(value=ast.Constant()), args=[first, *_]):
-            return _name(first)
-        case ast.Call(func=ast.Attribute(value=whose)):
-            return _name(whose)
-        case ast.BoolOp(values=[first, *_]) | ast.Subscript(value=first):
-            return _name(first)
-        case _:
-            return "value"
+    while not isinstance(value, ast.Name | ast.Attribute):
+        match value:
+            case ast.Call(func=ast.Name(id=helper)) if helper.startswith("_"):
+                return helper.strip("_")
+            case (
+                ast.Call(func=ast.Name(), args=[inner, *_])
+                | ast.Call(func=ast.Attribute(value=ast.Constant()), args=[inner, *_])
+                | ast.Call(func=ast.Attribute(value=inner))
+                | ast.BoolOp(values=[inner, *_])
+            ):
+                value = inner
+            case _:
+                return "value"
+    if isinstance(value, ast.Attribute) and value.attr.isupper():
+        return _name(value.value)  # a member of an enumeration: what it is of says more
+    return (value.attr if isinstance(value, ast.Attribute) else value.id).strip("_").lower()

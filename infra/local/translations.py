@@ -19,9 +19,8 @@ from babel.messages.pofile import read_po, write_po
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(1, str(ROOT))  # run by its path, this program finds its own folder only
 
-from sentences_in_code import sentences_in  # noqa: E402 - these need the line above
-
 from chalicelib.admin.sentences import CONTEXT, FROM_ELSEWHERE, WORDS, placeholders  # noqa: E402
+from sentences_in_code import sentences_in  # noqa: E402 - these need the line above
 
 ADMIN = ROOT / "chalicelib" / "admin"
 CATALOGUES = {"ru": ADMIN / "locale" / "ru" / "LC_MESSAGES" / "admin.po"}
