@@ -57,7 +57,9 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 }
 """Words that stand in the place of a placeholder, by its name, which is their context."""
 
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+LONGEST = 2000  # characters; what is longer has something in it that somebody typed
+
+_PLACEHOLDER = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
 
 
 def sentence(text: str) -> str:
@@ -102,6 +104,8 @@ class Sentences:
 
     def translated(self, text: str) -> str | None:
         """Translate one sentence or several, or what is wrong behind what was typed; None if it is not known."""
+        if len(text) > LONGEST:
+            return None
         if known := self._sentences(text):
             return known
         typed, colon, fault = text.partition(": ")
@@ -125,21 +129,22 @@ class Sentences:
         return None
 
     def _filled(self, translation: str, values: Mapping[str, str]) -> str:
-        def value(placeholder: re.Match[str]) -> str:
-            name = placeholder[1]
+        def value(name: str) -> str:
             return self.words.get((name, values[name])) or self._sentences(values[name]) or values[name]
 
-        return unescaped(_PLACEHOLDER.sub(value, translation))
+        return "".join(value(part) if is_name else unescaped(part) for part, is_name in _parts(translation))
 
 
 def placeholders(template: str) -> Iterable[str]:
     """List the names of a sentence's placeholders, in order."""
-    return _PLACEHOLDER.findall(template.replace("{{", "").replace("}}", ""))
+    return _PLACEHOLDER.findall(template)
 
 
 def _expression(english: str) -> re.Pattern[str]:
-    parts = _PLACEHOLDER.split(english)  # text and names by turns
-    return re.compile(
-        "".join(f"(?P<{part}>.*?)" if number % 2 else re.escape(unescaped(part)) for number, part in enumerate(parts)),
-        re.DOTALL,
-    )
+    parts = (f"(?P<{part}>.*?)" if is_name else re.escape(unescaped(part)) for part, is_name in _parts(english))
+    return re.compile("".join(parts), re.DOTALL)
+
+
+def _parts(template: str) -> Iterable[tuple[str, bool]]:
+    """Take a sentence apart, into text and names by turns."""
+    return [(part, number % 2 == 1) for number, part in enumerate(_PLACEHOLDER.split(template))]

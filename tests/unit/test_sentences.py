@@ -35,6 +35,10 @@ def test_every_explanation_of_a_message_is_wholly_russian(text: str) -> None:
         ),
         ("91x: String should match pattern '^[0-9]{3}$'", "91x: нужны три цифры"),
         ("{0}: String should have at most 64 characters", "{0}: не больше 64 знаков"),
+        (
+            "'{}}' is neither an IANA time zone nor an offset from -12:00 to +14:00",
+            "'{}}' — не часовой пояс IANA и не смещение от -12:00 до +14:00",
+        ),
         ("line 3: a quote is opened that is never closed", "Строка 3: кавычка открыта и не закрыта"),
         (
             "the header lacks phone and timezone; there may be phone, timezone",
@@ -53,6 +57,7 @@ def test_values_stand_in_the_translation_where_it_wants_them(english: str, russi
         "nobody knows this",
         "Its mailing has not started. Nobody knows this.",
         "typed: nobody knows this",
+        "y" * 2001 + ": must not be blank",
         ". . . . ",
     ],
 )
