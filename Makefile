@@ -62,11 +62,16 @@ check: $(INSTALLED) ## Format, lint, types, import rules, dead code, dependencie
 	$(RUN) -m vulture
 	$(VENV)/bin/deptry .
 	$(RUN) infra/local/openapi_copy.py --check
+	$(RUN) infra/local/translations.py --check
 	$(VENV)/bin/cfn-lint --template "$$($(RUN) infra/local/bundle.py)"
 
 .PHONY: openapi
 openapi: $(INSTALLED) ## Writes docs/openapi.json, the copy of /openapi.json that make check compares
 	@$(RUN) infra/local/openapi_copy.py
+
+.PHONY: translations
+translations: $(INSTALLED) ## Writes what the pages say into chalicelib/admin/locale, and names what is not translated; make check does the latter
+	@$(RUN) infra/local/translations.py
 
 .PHONY: test
 test: $(INSTALLED) ## Every test that this machine can run, with coverage

@@ -12,6 +12,7 @@ from chalicelib.adapters.logins import Attempt, Logins
 from chalicelib.admin.pages import SESSION_COOKIE, SESSIONS, Page, Pages, Redirect, Visit, cookie_name
 from chalicelib.admin.public_address import is_elsewhere_on_loopback, is_inside, public_address
 from chalicelib.admin.roles import Role, highest_role
+from chalicelib.admin.sentences import sentence
 from chalicelib.admin.session import LASTS, Session, read_cookies, seal, seal_session, unseal
 from chalicelib.api.headers import is_on_loopback
 from chalicelib.api.problems import HttpError
@@ -27,7 +28,7 @@ LOGINS = "logins of the pages"  # what their key is derived for
 SECONDS_TO_LOG_IN = 900
 _NAMES = ("name", "preferred_username", "nickname", "email")
 Answer = TypeVar("Answer")
-_BEGUN_ELSEWHERE = "this login was not begun in this browser, or too long ago; begin it again"
+_BEGUN_ELSEWHERE = sentence("this login was not begun in this browser, or too long ago; begin it again")
 
 
 class LoginQuery(WireModel):
@@ -72,13 +73,13 @@ def finish_login(visit: Visit, query: CallbackQuery) -> Redirect | Page:
         return _refused(visit, _BEGUN_ELSEWHERE, HTTPStatus.BAD_REQUEST)
     if query.error or not query.code:
         logger.info("login refused", extra={"reason": "the issuer", "error": query.error[:100]})
-        return _refused(visit, "the issuer did not let you in", HTTPStatus.FORBIDDEN)
+        return _refused(visit, sentence("the issuer did not let you in"), HTTPStatus.FORBIDDEN)
     attempt = Attempt(begun["state"], begun["nonce"], begun["verifier"])
     try:
         claims = _known(_logins().finish, attempt, query.code, _callback(visit))
     except RefusedTokenError as error:
         logger.info("login refused", extra={"reason": str(error)})
-        return _refused(visit, "the login is not good here; begin it again", HTTPStatus.FORBIDDEN)
+        return _refused(visit, sentence("the login is not good here; begin it again"), HTTPStatus.FORBIDDEN)
     built = application()
     name = next((text for key in _NAMES if isinstance(text := claims.get(key), str) and text), claims["sub"])
     role = highest_role(claims, built.settings.roles_claim)

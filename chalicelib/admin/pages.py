@@ -20,6 +20,7 @@ from chalice.app import Blueprint, Request, Response
 from chalicelib.admin.preferences import Preferences, read_preferences
 from chalicelib.admin.rendering import render
 from chalicelib.admin.roles import Role
+from chalicelib.admin.sentences import sentence
 from chalicelib.admin.session import Session, read_cookies, read_session
 from chalicelib.api.audited import audited, is_change
 from chalicelib.api.headers import is_on_loopback
@@ -134,7 +135,7 @@ class Pages(Blueprint):
             if role is not None and visit.session is None:
                 return _to_login(visit) if request.method == "GET" else _session_over(visit)
             if role is not None and not visit.may(role):
-                return _failure(visit, HTTPStatus.FORBIDDEN, f"this needs the role {role}")
+                return _failure(visit, HTTPStatus.FORBIDDEN, sentence(f"this needs the role {role}"))
             given: dict[str, Any] = {name: PATH_PARAMETERS[name].read(text) for name, text in path.items()}
             if request.method == "POST":
                 given["form"] = _checked_form(request, visit.session)
@@ -233,7 +234,7 @@ def _to_login(visit: Visit) -> Response:
 
 def _session_over(visit: Visit) -> Response:
     """Say that nothing was done. No redirect: a form must not lead to the issuer, by its page's own policy."""
-    detail = "you are not logged in, or not any more; nothing was changed"
+    detail = sentence("you are not logged in, or not any more; nothing was changed")
     return _shown(visit, Page("login.html", {"problem": detail}, HTTPStatus.UNAUTHORIZED))
 
 

@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 from chalicelib.admin.pages import Form, Page, Pages, Redirect, Visit
 from chalicelib.admin.preferences import LANGUAGES, THEMES
+from chalicelib.admin.sentences import sentence
 from chalicelib.api.headers import is_on_loopback
 from chalicelib.api.schemas import WireModel
 from chalicelib.domain.timezone import UnknownTimezoneError, resolve_timezone
@@ -51,11 +52,11 @@ class Choice:
         """Say by field what is wrong."""
         found = {}
         if self.language not in LANGUAGES:
-            found["language"] = "must be one of these languages"
+            found["language"] = sentence("must be one of these languages")
         if self.theme not in THEMES:
-            found["theme"] = "must be one of these themes"
+            found["theme"] = sentence("must be one of these themes")
         if not _is_zone(self.zone):
-            found["zone"] = "must be an IANA time zone or an offset from -12:00 to +14:00"
+            found["zone"] = sentence("must be an IANA time zone or an offset from -12:00 to +14:00")
         return found
 
 

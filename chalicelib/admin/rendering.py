@@ -9,13 +9,16 @@ from io import BytesIO
 from typing import Any
 
 from babel.dates import format_datetime, get_timezone_name
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
+from markupsafe import Markup, escape
 
 from chalicelib.admin.preferences import Language, Preferences
+from chalicelib.admin.sentences import Sentences
 from chalicelib.domain.timezone import resolve_timezone
 
 
@@ -29,12 +32,23 @@ def translations(language: Language) -> gettext.NullTranslations:
     """Read the messages of a language; English is what the templates say themselves."""
     if language == "en":
         return gettext.NullTranslations()
-    source = resources.files("chalicelib.admin") / "locale" / language / "LC_MESSAGES" / "admin.po"
     compiled = BytesIO()
-    with source.open("rb") as messages:
-        write_mo(compiled, read_po(messages, locale=language))
+    write_mo(compiled, _catalogue(language))
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)
+
+
+@cache
+def _catalogue(language: Language) -> Catalog:
+    source = resources.files("chalicelib.admin") / "locale" / language / "LC_MESSAGES" / "admin.po"
+    with source.open("rb") as messages:
+        return read_po(messages, locale=language)
+
+
+@cache
+def sentences(language: Language) -> Sentences:
+    """Read what the program says beside the templates, in a language that is not its own."""
+    return Sentences.of(_catalogue(language))
 
 
 @cache
@@ -49,7 +63,7 @@ def _environment(language: Language) -> Environment:
         auto_reload=False,
     )
     environment.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
-    environment.filters |= {"moment": _moment, "number": _number, "share": _share}
+    environment.filters |= {"moment": _moment, "number": _number, "share": _share, "said": _said}
     return environment
 
 
@@ -78,3 +92,13 @@ def _number(context: Context, number: float) -> str:
 @pass_context
 def _share(context: Context, share: float) -> str:
     return format_percent(share, "#,##0.#%", locale=context["preferences"].language)
+
+
+@pass_context
+def _said(context: Context, text: str) -> Markup:
+    """Write what the program says in the reader's language; what is not known there stays, marked as English."""
+    language: Language = context["preferences"].language
+    if language == "en":
+        return escape(text)
+    translated = sentences(language).translated(text)
+    return escape(translated) if translated else Markup('<span lang="en">{}</span>').format(text)

@@ -24,7 +24,8 @@ def past(message: Message, mailing: Mailing | None, client: Client | None, now: 
         why = "Its client opted out" if suppressed else _why_cancelled(mailing, client)
         return f"{why} before the provider had accepted it. {_tried(message)}"
     retriable = mailing is not None and mailing.status in RETRIABLE and now < mailing.end_at
-    return _why_failed(message) + (" A retry of its mailing queues it again." if retriable else "")
+    again = "A retry of its mailing queues it again."
+    return f"{_why_failed(message)} {again}" if retriable else _why_failed(message)
 
 
 def doomed(mailing: Mailing | None, client: Client | None) -> str:
@@ -38,7 +39,8 @@ def doomed(mailing: Mailing | None, client: Client | None) -> str:
 def in_hand(leased_until: datetime, otherwise: str) -> str:
     """Say that a sender holds it, and what becomes of it if the sender has not begun a request."""
     hand = f"A sender has it in hand until {_utc(leased_until)}; should that one die, others take over then."
-    return f"{hand} Unless its request has begun: {otherwise}" if otherwise else hand
+    unless = f"Unless its request has begun: {otherwise}"
+    return f"{hand} {unless}" if otherwise else hand
 
 
 def step(
@@ -81,11 +83,11 @@ def _ending(mailing: Mailing, client: Client, decision: End, *, later: bool) -> 
 def _closed(window: LocalWindow, client: Client, at: datetime, *, later: bool) -> str:
     zone = resolve_timezone(client.timezone)
     opens_at = next_opening(window, zone, at)
-    waits, is_ = ("Then it waits", "it will be") if later else ("Waits", "it is")
-    return (
-        f"{waits} for {opens_at.astimezone(zone):%H:%M} in {client.timezone} ({_utc(opens_at)}): {is_} "
-        f"{at.astimezone(zone):%H:%M} there, outside the window {window.opens_at:%H:%M}-{window.closes_at:%H:%M}."
-    )
+    opens = f"{opens_at.astimezone(zone):%H:%M} in {client.timezone} ({_utc(opens_at)})"
+    there, hours = f"{at.astimezone(zone):%H:%M}", f"{window.opens_at:%H:%M}-{window.closes_at:%H:%M}"
+    if later:
+        return f"Then it waits for {opens}: it will be {there} there, outside the window {hours}."
+    return f"Waits for {opens}: it is {there} there, outside the window {hours}."
 
 
 def _held(decision: PutOff, breaker: Breaker) -> str:
@@ -115,11 +117,11 @@ def _why_failed(message: Message) -> str:
     if message.reason is Reason.REFUSED:
         return f"The provider refused {_request(message)} for good{_error(message)}."
     if message.reason is Reason.ATTEMPTS:
-        return f"The last of the requests that were to be made has failed: {_request(message)}{_error(message)}."
+        return f"The last of the requests that were to be made, {_request(message)}, has failed{_error(message)}."
     if message.reason is Reason.UNCERTAIN:
         return (
-            f"Nobody knows whether the provider took {_request(message)}{_error(message)}, and its mailing says to "
-            "hold such a message rather than to repeat the request."
+            f"Nobody knows whether {_request(message)} was taken by the provider{_error(message)}, and its mailing "
+            "says to hold such a message rather than to repeat the request."
         )
     if message.reason is Reason.TIMEZONE:
         return f"Its client's time zone was unknown, and so when its window was open. {_tried(message)}"
@@ -129,8 +131,8 @@ def _why_failed(message: Message) -> str:
 def _tried(message: Message) -> str:
     if not message.attempts:
         return "No request of it was answered."
-    plural = "s" if message.attempts > 1 else ""
-    return f"{message.attempts} request{plural} had failed, the last one so: {message.last_error or 'unknown'}."
+    requests = "1 request" if message.attempts == 1 else f"{message.attempts} requests"
+    return f"{requests} had failed, the last one so: {message.last_error or 'unknown'}."
 
 
 def _request(message: Message) -> str:

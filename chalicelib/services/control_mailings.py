@@ -81,10 +81,10 @@ class ControlMailings:
             if before.status not in allowed:
                 raise ConflictError(f"the mailing is {before.status} and cannot be {done}")
             if changes["status"] is not MailingStatus.CANCELLED and before.end_at <= now:
-                help_ = "" if before.status in ENDED else "; a later end_at may help"
-                raise ConflictError(
-                    f"the mailing is {before.status}, its end_at has passed, and it cannot be {done}{help_}"
-                )
+                late = f"the mailing is {before.status}, and its end_at has passed"
+                if before.status in ENDED:
+                    raise ConflictError(f"{late}: it cannot be {done}")
+                raise ConflictError(f"{late}: with a later end_at it can be {done}")
             after = replace(before, **changes, updated_at=now, version=before.version + 1)
             if sweep and before.status not in NOT_STARTED:
                 after = self.sweep(before, after, sweep)

@@ -54,7 +54,7 @@ def test_dead_letters_are_shown_with_cause_ids_and_age_and_without_bodies(
     one_queue = look(api, "/admin/dead-letters?queue=plan&limit=1", visiting(built)).text
     assert (good in one_queue, bad in one_queue) == (False, True)
     assert "there may be more" in one_queue
-    assert "Redrive all of plan" in one_queue
+    assert "Redrive all of Plan" in one_queue
 
 
 def test_no_dead_letters_say_that_all_is_well(api: Gateway, built: Application, dead: FakeDeadLetters) -> None:  # noqa: ARG001 - the queues

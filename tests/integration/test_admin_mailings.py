@@ -289,7 +289,7 @@ class TestPreview:
         me = visiting(built, Role.EDITOR)
         page = post(api, "/admin/mailings/preview", filled(api, me), me)
         assert page.status == 200
-        assert "<li>text: String should have at least 1 character</li>" in page.text
+        assert "<li>Text: String should have at least 1 character</li>" in page.text
         inside = post(api, "/admin/mailings/new", filled(api, me) | {"do": "preview"}, me)
         assert inside.status == 422
 
@@ -392,7 +392,7 @@ class TestDetail:
         assert page.status == 200, page.text
         assert "<p>3 of 5 messages are done.</p>" in page.text
         assert f'href="../mailings/{ID}/messages?status=failed" aria-label="failed: 2">2</a>' in page.text
-        assert 'messages?status=failed&amp;reason=refused">the provider refused it: 2</a>' in page.text
+        assert 'messages?status=failed&amp;reason=refused">refused by the provider: 2</a>' in page.text
         assert "http_&lt;b&gt;" in page.text
         assert re.search(r"<p>[0-9.]+ a second.</p>", page.text)
         assert "At this pace the last one is sent about" in page.text

@@ -85,7 +85,7 @@ PAST: list[tuple[str, Message, Mailing | None, Client | None, str]] = [
         ended(Status.FAILED, Reason.ATTEMPTS, attempts=20, last_error="http_503"),
         of(status=MailingStatus.FINISHED),
         CLIENT,
-        "The last of the requests that were to be made has failed: request 20 (http_503)." + AGAIN,
+        "The last of the requests that were to be made, request 20, has failed (http_503)." + AGAIN,
     ),
     (
         "uncertain and held, and the mailing has ended",
@@ -93,8 +93,8 @@ PAST: list[tuple[str, Message, Mailing | None, Client | None, str]] = [
         of(end_at=NOW),
         CLIENT,
         (
-            "Nobody knows whether the provider took request 2 (timeout), and its mailing says to hold such a message "
-            "rather than to repeat the request."
+            "Nobody knows whether request 2 was taken by the provider (timeout), and its mailing says to hold such a "
+            "message rather than to repeat the request."
         ),
     ),
     (
