@@ -55,6 +55,7 @@ def show(page: Page, example: Example, made: Mapping[str, str]) -> None:
 def keep_picture(page: Page, example: Example, look: str) -> None:
     """Write what is seen to the folder that SCREENSHOTS names, if it does."""
     if folder := os.environ.get("SCREENSHOTS"):
+        page.wait_for_load_state("networkidle")  # another theme has another chart
         name = re.sub(r"[^a-z0-9]+", "-", f"{example} {look}").strip("-")
         page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
