@@ -1,6 +1,5 @@
 """What is looked at on a page, whichever it is: each look returns what is wrong, in words."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
@@ -27,8 +26,8 @@ _OUT_OF_REACH = """() => {
 # Parts whose words are cut off or run out of them; what scrolls does neither.
 _CUT = """() => [...document.querySelectorAll("main *, header *")]
   .filter((each) => each.checkVisibility() && getComputedStyle(each).display !== "inline"
-    && !each.closest(".wide, pre, textarea, select, input, progress, datalist") && each.scrollWidth > each.clientWidth + 1
-    && each.clientWidth)
+    && !each.closest(".wide, pre, textarea, select, input, progress, datalist")
+    && each.clientWidth && each.scrollWidth > each.clientWidth + 1)
   .map((each) => `${each.outerHTML.slice(0, 120)} is ${each.scrollWidth} wide in ${each.clientWidth}`)"""
 
 _TABBABLE = """() => {
@@ -52,7 +51,7 @@ _FOCUSED = """() => {
 def violations(page: Page, *rules: str) -> list[str]:
     """Ask axe: some rules, or those of WCAG 2.2 AA and its best practices."""
     options = {"resultTypes": ["violations"], "runOnly": list(rules) or RULES}
-    found: Sequence[dict[str, Any]] = Axe().run(page, options=options).response["violations"]
+    found: list[dict[str, Any]] = Axe().run(page, options=options).response["violations"]
     return [f"{each['id']}: {[node['html'] for node in each['nodes']]}" for each in found]
 
 

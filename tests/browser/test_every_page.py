@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,7 +20,11 @@ from tests.running_stack import RunningStack
 MAX_REQUESTS = 8
 MAX_KB = 100
 # A theme changes nothing but colours.
-LOOKS = {"light": ("light", WIDE, ()), "dark": ("dark", WIDE, ("color-contrast",)), "phone": ("light", PHONE, ())}
+LOOKS: dict[str, tuple[Literal["light", "dark"], int, tuple[str, ...]]] = {
+    "light": ("light", WIDE, ()),
+    "dark": ("dark", WIDE, ("color-contrast",)),
+    "phone": ("light", PHONE, ()),
+}
 Record = Callable[[str, object], None]
 
 
@@ -139,9 +144,7 @@ def test_the_keyboard_reaches_all_of_a_page(opened: Watched, example: Example) -
         expect(page.get_by_role("button", name="Log out")).to_be_hidden()
 
 
-def test_a_page_needs_no_script_and_fits_in_russian(
-    visits: Visits, made: Mapping[str, str], example: Example
-) -> None:
+def test_a_page_needs_no_script_and_fits_in_russian(visits: Visits, made: Mapping[str, str], example: Example) -> None:
     address = example.address.format(**made)
     with visits.visit(address, role=example.role, language="ru", script=False) as seen:
         show(seen.page, example, made)
