@@ -20,7 +20,7 @@ def test_minutes_without_a_message_are_drawn_too() -> None:
     assert bars(sent_per_minute([(NOW, 3), (NOW + 40 * MINUTE, 1)], "UTC", "light").svg) == 41
 
 
-def test_a_short_time_is_drawn_with_the_minutes_before() -> None:
+def test_a_short_time_is_drawn_with_minutes_to_come() -> None:
     assert bars(sent_per_minute([(NOW, 3)], "UTC", "light").svg) == MIN_BARS
 
 
