@@ -90,6 +90,10 @@ mutants: $(INSTALLED) ## Changes the rules of chalicelib/domain in a thousand wa
 	$(RUN) -m mutmut run
 	$(RUN) -m mutmut results
 
+.PHONY: pages
+pages: $(INSTALLED) ## Every administrator's page in a browser: what axe says, kilobytes, requests; SCREENSHOTS=folder keeps pictures
+	@$(if $(SCREENSHOTS),mkdir -p '$(SCREENSHOTS)' &&) SCREENSHOTS='$(SCREENSHOTS)' $(RUN) -m pytest tests/browser/test_every_page.py --quiet
+
 .PHONY: bench
 bench: $(INSTALLED) ## Rates, latencies and costs, measured (a quarter of an hour): CLIENTS="1000 10000", LATENCY_MS=, RUNS=, ONLY=, JSON=
 	@PYTHONPATH=.:infra/local $(RUN) -m tests.bench $(foreach size,$(CLIENTS),--clients $(size)) \

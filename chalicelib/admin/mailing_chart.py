@@ -19,6 +19,7 @@ sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder,
 
 _MINUTE = timedelta(minutes=1)
 LABELS = 8  # on the axis of time, about
+MIN_BARS = 15  # the bar of a lonely minute is not the whole picture
 MAX_BARS = 180  # minutes without a message count too
 
 _FONT = "system-ui, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
@@ -86,12 +87,13 @@ def sent_per_minute(per_minute: Sequence[tuple[datetime, int]], zone: str, theme
 
 
 def _without_gaps(per_minute: Sequence[tuple[datetime, int]]) -> list[tuple[datetime, int]]:
-    """Fill in the minutes in which nothing was sent; of what then is too long the latest is drawn."""
+    """Fill in the minutes in which nothing was sent, some to come too; of what is too long the latest is drawn."""
     if not per_minute:
         return []
     sent = dict(per_minute)
     last = per_minute[-1][0]
     first = max(per_minute[0][0], last - (MAX_BARS - 1) * _MINUTE)
+    last = max(last, first + (MIN_BARS - 1) * _MINUTE)
     minutes = (first + index * _MINUTE for index in range((last - first) // _MINUTE + 1))
     return [(minute, sent.get(minute, 0)) for minute in minutes]
 

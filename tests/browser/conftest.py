@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.browser.figures import table
 from tests.browser.visits import Visits
 from tests.e2e.conftest import stack, start_stack
 from tests.running_stack import RunningStack
@@ -34,3 +35,11 @@ def browser() -> Iterator[Browser]:
 def visits(browser: Browser, stack: RunningStack) -> Visits:
     """The administrator's pages of the shared stack."""
     return Visits(browser, stack)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what each page weighs and what axe says of it."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    if lines := table(report.user_properties for report in reports if report.when == "call"):
+        terminalreporter.section("pages")
+        terminalreporter.write_line("\n".join(lines))

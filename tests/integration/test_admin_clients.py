@@ -246,7 +246,7 @@ def test_a_message_that_was_not_sent_says_why(by: As, built: Application, stored
     built.messages.record(row.mailing_id, [Outcome(row, cancelled)])
     page = Read(by(Role.VIEWER).look(f"clients/{stored.id}").text)
     assert page.of("span", **{"class": "status cancelled"})
-    assert "cancelled client opted out 0" in page.text
+    assert "cancelled client opted out – 0" in page.text
 
 
 def test_a_client_that_is_not_there_is_not_found(by: As) -> None:

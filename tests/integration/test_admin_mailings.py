@@ -101,7 +101,7 @@ class TestList:
         def listed(query: str) -> list[str]:
             page = look(api, f"/admin/mailings?{query}", visiting(built))
             assert page.status == 200, page.text
-            return re.findall(r'<td class="text"><a [^>]*>([^<]*)</a>', page.text)
+            return re.findall(r'<td class="name"><a [^>]*>([^<]*)</a>', page.text)
 
         assert listed("status=&q=") == ["c", "SALZ", "Salz"]
         assert sorted(listed("status=running&q="), reverse=True) == ["c", "SALZ"]
@@ -118,7 +118,7 @@ class TestList:
         found, query = [], ""
         while True:
             page = look(api, f"/admin/mailings{query}", visiting(built)).text
-            found += re.findall(r'<td class="text"><a href="./mailings/([^"]*)"', page)
+            found += re.findall(r'<td class="name"><a href="./mailings/([^"]*)"', page)
             following = re.search(r'rel="next" href="([^"]*)"', page)
             if not following:
                 break
@@ -451,7 +451,9 @@ class TestDetail:
             return re.findall(rf'class="button[^"]*" href="../mailings/{ID}/([a-z]+)"', page)
 
         changeable = status not in {MailingStatus.FINISHED, MailingStatus.CANCELLED}
-        assert offered(Role.SENDER) == [*(["edit"] if changeable else []), *actions, "test", "duplicate"]
+        first = [action for action in actions if action not in {"cancel", "delete"}]
+        last = [action for action in actions if action in {"cancel", "delete"}]  # what cannot be undone
+        assert offered(Role.SENDER) == [*(["edit"] if changeable else []), *first, "test", "duplicate", *last]
         assert offered(Role.EDITOR) == [*(["edit"] if status is MailingStatus.DRAFT else []), "duplicate"]
         assert offered(Role.VIEWER) == []
 

@@ -6,7 +6,7 @@ from html import unescape
 
 import pytest
 
-from chalicelib.admin.mailing_chart import MAX_BARS, sent_per_minute
+from chalicelib.admin.mailing_chart import MAX_BARS, MIN_BARS, sent_per_minute
 from tests.builders import NOW
 
 MINUTE = timedelta(minutes=1)
@@ -17,7 +17,11 @@ def bars(svg: str) -> int:
 
 
 def test_minutes_without_a_message_are_drawn_too() -> None:
-    assert bars(sent_per_minute([(NOW, 3), (NOW + 4 * MINUTE, 1)], "UTC", "light").svg) == 5
+    assert bars(sent_per_minute([(NOW, 3), (NOW + 40 * MINUTE, 1)], "UTC", "light").svg) == 41
+
+
+def test_a_short_time_is_drawn_with_minutes_to_come() -> None:
+    assert bars(sent_per_minute([(NOW, 3)], "UTC", "light").svg) == MIN_BARS
 
 
 def test_of_a_long_time_the_latest_is_drawn() -> None:

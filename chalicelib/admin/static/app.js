@@ -39,5 +39,5 @@ for (const form of document.querySelectorAll("form[data-preview]")) {
     if (mine === turn && answer.ok) target.innerHTML = new DOMParser().parseFromString(html, "text/html").getElementById(target.id)?.innerHTML ?? "";
   };
   form.addEventListener("input", () => { clearTimeout(wait); wait = setTimeout(show, 400); });
-  show();
+  if (form.checkValidity()) show();
 }
