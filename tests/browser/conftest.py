@@ -31,6 +31,6 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def visits(browser: Browser, stack: RunningStack) -> Visits:  # noqa: F811 - pytest's way
+def visits(browser: Browser, stack: RunningStack) -> Visits:
     """The administrator's pages of the shared stack."""
     return Visits(browser, stack)
