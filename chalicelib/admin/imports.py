@@ -1,12 +1,11 @@
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from chalice.app import Request
 from pydantic import Field
 
 from chalicelib.admin.pages import CONTENT_SECURITY_POLICY, Page, Pages, Redirect, Visit
+from chalicelib.admin.public_address import public_address
 from chalicelib.admin.roles import Role
-from chalicelib.api.headers import is_on_loopback
 from chalicelib.api.import_schemas import ImportProgress
 from chalicelib.api.lists import next_cursor, position
 from chalicelib.api.schemas import PageQuery
@@ -80,7 +79,8 @@ def _shown(kind: ImportKind, import_id: str, query: ImportQuery, visit: Visit) -
     form: UploadForm | None = None
     if shown.status is ImportStatus.WAITING and not uploaded and visit.may(Role.EDITOR):
         # The form is not kept: whoever opens the page gets one that is good for the rest of the hour.
-        form = service.form(shown, then=_address(visit.request))
+        # S3 leads back to absolute addresses only.
+        form = service.form(shown, then=f"{public_address(visit.request)}{kind}/imports/{import_id}")
     values = {
         "section": kind.value,
         "shown": shown,
@@ -93,12 +93,6 @@ def _shown(kind: ImportKind, import_id: str, query: ImportQuery, visit: Visit) -
         "next": next_cursor(visit.request, query, refused),
     }
     return Page("import.html", values, headers=_allowing(form) if form else {})
-
-
-def _address(request: Request) -> str:
-    """Name the page that a request asked for, as the browser knows it: S3 leads back to absolute addresses only."""
-    scheme = "http" if is_on_loopback(request) else "https"
-    return f"{scheme}://{request.headers.get('host', 'localhost')}{request.context['path']}"
 
 
 def _allowing(form: UploadForm) -> dict[str, str | list[str]]:

@@ -22,7 +22,7 @@ from chalicelib.admin.rendering import render
 from chalicelib.admin.roles import Role
 from chalicelib.admin.sentences import sentence
 from chalicelib.admin.session import Session, read_cookies, read_session
-from chalicelib.api.audited import audited, is_change
+from chalicelib.api.audited import audited, is_audited
 from chalicelib.api.headers import is_on_loopback
 from chalicelib.api.parameters import PATH_PARAMETERS, validated
 from chalicelib.api.problems import HttpError, as_http_error
@@ -143,7 +143,7 @@ class Pages(Blueprint):
                 given["query"] = _read_query(request, hints.get("query", NoQuery))
             given["visit"] = visit
             wanted = {name: value for name, value in given.items() if name in hints}
-            if visit.session is None or not is_change(request.method, request.path):
+            if visit.session is None or not is_audited(request.method, request.path):
                 return _shown(visit, view(**wanted))
             route = f"{request.method} {request.path}"
             return audited(visit.session.subject, "pages", route, path, partial(_answer, visit, view, wanted))

@@ -1,4 +1,4 @@
-"""Changes by the API's callers and by the pages' users, each with its entry in the audit trail."""
+"""What the API's callers and the pages' users change or take away, each with its entry in the audit trail."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,17 +9,18 @@ from chalicelib.domain.phone import mask
 from chalicelib.services.audit_trail import Deed
 
 PREVIEW = "/preview"  # a POST that changes nothing
+EXPORT = "/export"  # a GET that hands out the data of many
 
 
-def is_change(method: str, path: str) -> bool:
-    """Tell whether a route changes something."""
-    return method != "GET" and not path.endswith(PREVIEW)
+def is_audited(method: str, path: str) -> bool:
+    """Tell whether a route changes something, or lets somebody take away what is confidential."""
+    return path.endswith(EXPORT) if method == "GET" else not path.endswith(PREVIEW)
 
 
 def audited(
     subject: str, via: str, route: str, path_parameters: Mapping[str, str], answer: Callable[[], Response]
 ) -> Response:
-    """Answer a request that changes something, whatever comes of it, with its entry around it.
+    """Answer a request to such a route, whatever comes of it, with its entry around it.
 
     Args:
         subject: who asks.

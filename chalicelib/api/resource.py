@@ -20,7 +20,7 @@ from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_t
 
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib.api.audited import audited, is_change
+from chalicelib.api.audited import audited, is_audited
 from chalicelib.api.idempotency import once
 from chalicelib.api.parameters import PATH_PARAMETERS, read_body, read_optional_body, read_query
 from chalicelib.api.preconditions import IfMatch, tagged, unless_known
@@ -165,7 +165,7 @@ class Resource(Blueprint):
             @answers_problems
             def answering(**path_parameters: str) -> Response:
                 request = self.current_request
-                if scope is None or not is_change(method, path):
+                if scope is None or not is_audited(method, path):
                     return operation.answered(request, path_parameters)
                 answer = partial(answers_problems(operation.answered), request, path_parameters)
                 return audited(request.context[PRINCIPAL].subject, "api", f"{method} {path}", path_parameters, answer)

@@ -1,8 +1,8 @@
 """The audit trail is written around each change: an entry before it, and what became of it afterwards.
 
 So no change is without its entry: where the entry cannot be stored, nothing is done. Whoever is killed in between
-leaves an entry without an outcome, which says that the change may have happened. What it was about, use cases tell by
-`changed`, where they know both states; outside of an audited change that does nothing.
+leaves an entry without an outcome, which says that the change may have happened. What it was about, use cases tell: by
+`changed`, where they know both states, else by `did`; outside of an audited change both do nothing.
 """
 
 import logging
@@ -35,6 +35,14 @@ def changed(target: str, before: object | None, after: object | None) -> None:
     if told is not None:
         told.target = told.target or target
         told.changes.update(differences(before, after))
+
+
+def did(target: str, **facts: object) -> None:
+    """Tell what came of something that has no two states to compare, by name; neither texts nor phones."""
+    told = _telling.get()
+    if told is not None:
+        told.target = told.target or target
+        told.changes.update({name: (None, str(fact)) for name, fact in facts.items()})
 
 
 @dataclass(frozen=True, slots=True)

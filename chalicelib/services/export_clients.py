@@ -8,6 +8,7 @@ from chalicelib.domain.client import Client
 from chalicelib.domain.csv_export import write_rows
 from chalicelib.errors import FieldError, ValidationError
 from chalicelib.ports import Clock, Page
+from chalicelib.services.audit_trail import did
 
 MAX_CLIENTS = 10_000
 MAX_ANSWER = 5_000_000  # bytes as JSON, of the 6 MB that a Lambda function may answer
@@ -36,7 +37,9 @@ def export_clients(read: Callable[[str | None, int], Page[Client]], clock: Clock
         if len(found) > MAX_CLIENTS:
             raise ValidationError(FieldError("filter", f"means more than {MAX_CLIENTS:,} clients"))
         if after is None:
-            return _fitting(write_rows(COLUMNS, map(_cells, found)))
+            written = _fitting(write_rows(COLUMNS, map(_cells, found)))
+            did("clients", exported=len(found))
+            return written
         if clock() >= stop_at:
             raise ValidationError(FieldError("filter", f"takes longer than {TIME.seconds} s to look through"))
 

@@ -17,6 +17,7 @@ from chalicelib.domain.bulk_import import (
 )
 from chalicelib.errors import NotFoundError
 from chalicelib.ports import Clock, ImportRepository, NewId, Page, UploadForm, Uploads
+from chalicelib.services.audit_trail import did
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class ManageImports:
         form = self.uploads.form(new.id, MAX_BYTES, UPLOAD_TIME)
         self.imports.create(new)
         logger.info("import created", extra={"import_id": new.id, "kind": kind})
+        did(new.id, kind=kind)
         return new, form
 
     def form(self, waiting: Import, then: str) -> UploadForm | None:

@@ -11,6 +11,7 @@ from chalicelib.domain.dead_letter import DeadLetter, DeadQueue
 from chalicelib.domain.tickets import MessagesTicket, SegmentTicket, StartEvent
 from chalicelib.errors import TransientError
 from chalicelib.ports import Clock, DeadLetters, Scheduler, TicketQueue
+from chalicelib.services.audit_trail import did
 from chalicelib.services.cached_mailings import CachedMailings
 from chalicelib.services.hold_letters import Held, hold_letters
 
@@ -69,6 +70,8 @@ class RedriveDeadLetters:
                 else:
                     del held.letters[letter.id]
                     redriven += 1
+        target = next(iter(ids)) if ids is not None and len(ids) == 1 else ", ".join(queues)
+        did(target, redriven=redriven, **{f"left {reason}": number for reason, number in missing.items() if number})
         return Redriven(redriven, missing)
 
     def _missing(self, held: Held, ids: Collection[str] | None) -> Counter[LeftBecause]:

@@ -10,6 +10,7 @@ from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.message import Message
 from chalicelib.errors import ConflictError, FieldError, TransientError, ValidationError
 from chalicelib.ports import ClientRepository, Clock, MailingRepository, MessageRepository, NewId, TicketQueue
+from chalicelib.services.audit_trail import did
 from chalicelib.services.existing import existing_mailing
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class SendTest:
         message = self.messages.plan_alone(test, planned(test, client_id, test.created_at, self.queued_grace))
         ids = {"mailing_id": test.id, "message_id": message.id, "client_id": client_id}
         logger.info("test queued", extra=ids | {"test_of": mailing_id})
+        did(mailing_id, client_id=client_id, message_id=message.id)
         try:
             self.tickets.send_messages(test, [([message.id], timedelta())])
         except TransientError as error:

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 
+from chalicelib.domain.client import Client
 from chalicelib.domain.phone import mask
 from chalicelib.domain.suppression import Suppression
 from chalicelib.errors import NotFoundError
@@ -62,5 +63,12 @@ class SuppressPhones:
             NotFoundError: it is not suppressed.
             ConflictError: others kept changing the client who has it.
         """
-        client = optimistically(lambda: self.suppressions.remove(self.get(phone)))
+
+        def read_and_remove() -> Client | None:
+            before = self.get(phone)
+            client = self.suppressions.remove(before)
+            changed(mask(phone), before, None)
+            return client
+
+        client = optimistically(read_and_remove)
         logger.info("suppression lifted", extra={"phone": mask(phone), "client_id": client.id if client else None})

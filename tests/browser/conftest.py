@@ -3,10 +3,11 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.figures import table
 from tests.browser.visits import Visits
+from tests.browser.watched import PATIENCE_MS
 from tests.e2e.conftest import stack, start_stack
 from tests.running_stack import RunningStack
 
@@ -24,6 +25,7 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
+    expect.set_options(timeout=PATIENCE_MS)
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses to make one for root
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=sandbox)

@@ -53,7 +53,7 @@ class Visits:
             "timezone_id": zone,
             "color_scheme": theme,
             "java_script_enabled": script,
-            "storage_state": self._state(role) if role else None,
+            "storage_state": self._state(role, zone) if role else None,
         }
         with watched(self.browser, width, **options) as seen:
             seen.page.goto(f"{self.address}{path}")
@@ -67,12 +67,16 @@ class Visits:
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
         return path.removeprefix(urlsplit(self.address).path)
 
-    def _state(self, role: Role) -> Any:  # noqa: ANN401 - as playwright has it
+    def _state(self, role: Role, zone: str) -> Any:  # noqa: ANN401 - as playwright has it
         if role not in self._states:
             with watched(self.browser, WIDE) as seen:
                 seen.page.goto(self.address)
                 log_in(seen.page, role.value)
                 expect(seen.page.get_by_role("heading", level=1)).to_be_visible()
                 assert seen.page.url.startswith(self.address), seen.page.url
+                seen.page.wait_for_function("document.cookie.includes('zone=')")
                 self._states[role] = seen.page.context.storage_state()
-        return self._states[role]
+        # The login's browser may have been in another zone, which a cookie keeps.
+        kept = self._states[role]
+        cookies = [cookie | {"value": zone} if cookie["name"] == "zone" else cookie for cookie in kept["cookies"]]
+        return kept | {"cookies": cookies}

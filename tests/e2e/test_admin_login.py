@@ -37,7 +37,7 @@ def test_an_admin_reads_the_trail_and_logs_out(stack: RunningStack) -> None:
     with browser:
         assert page.url == f"{stack.info.admin_url}audit?subject=nobody"
         (csrf, *_) = re.findall(r'name="csrf" value="([^"]+)"', page.text)
-        without = browser.post(f"{stack.info.admin_url}logout", data={}, timeout=TIMEOUT_SECONDS)
+        without = browser.post(f"{stack.info.admin_url}logout", data={"csrf": ""}, timeout=TIMEOUT_SECONDS)
         assert without.status_code == 403
 
         left = browser.post(f"{stack.info.admin_url}logout", data={"csrf": csrf}, timeout=TIMEOUT_SECONDS)

@@ -18,13 +18,13 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 import app
 from chalicelib.bootstrap import application
 from chalicelib.errors import TransientError
-from tests.admin import look, visiting
 from tests.aws_errors import as_response
 from tests.faults.injected_faults import Wire
 from tests.faults.jumping_clock import JumpingClock, JumpingQueue
 from tests.faults.own_provider import OwnProvider
 from tests.gateway import Answer, Gateway
 from tests.tokens import TOKEN
+from tests.visitor import visiting
 
 PREFIX = "sites"
 FUNCTION_SECONDS = 30  # the shortest of the functions' timeouts
@@ -84,7 +84,7 @@ class InProcess:
 
     def look(self, page: str) -> Answer:
         """Ask for one of the administrator's pages, as an admin."""
-        return look(Gateway(TOKEN), f"/admin/{page}", visiting(application()))
+        return visiting(Gateway(TOKEN), application()).look(page)
 
     def heal(self, *, until: Callable[[], bool]) -> bool:
         """Work and jump until it is so; False if it is not although everybody had their turn."""

@@ -10,11 +10,11 @@ from chalicelib.domain.dead_letter import DeadQueue
 from chalicelib.domain.mailing import MailingStatus
 from chalicelib.domain.message import UNLEASED
 from chalicelib.services.read_dashboard import ReadDashboard
-from tests.admin import look, visiting
 from tests.builders import bulk_import, client, mailing, message, ulid
 from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.queues import FakeTicketQueue
 from tests.gateway import Gateway
+from tests.visitor import Visitor, visiting
 
 HOUR = timedelta(hours=1)
 XSS = "<b>bold</b>"
@@ -39,7 +39,7 @@ def dead(built: Application, monkeypatch: pytest.MonkeyPatch) -> FakeDeadLetters
 
 
 def test_an_empty_dashboard_says_where_to_go(api: Gateway, built: Application, dead: FakeDeadLetters) -> None:  # noqa: ARG001 - the queues
-    shown = look(api, "/admin/", visiting(built, Role.VIEWER))
+    shown = visiting(api, built, Role.VIEWER).look("")
     assert shown.status == 200
     assert "No mailing is running." in shown.text
     assert "No ticket has failed." in shown.text
@@ -63,7 +63,7 @@ def test_running_mailings_are_shown_with_their_progress(
     built.messages.plan(made, [row])
     tickets.send_messages(replace(made, express=True), [([row.id], timedelta())])
     dead.add(DeadQueue.PLAN, "garbage")
-    shown = look(api, "/admin/", visiting(built))
+    shown = visiting(api, built).look("")
     assert "&lt;b&gt;bold" in shown.text
     assert XSS not in shown.text
     assert "0 of 1" in shown.text
@@ -72,7 +72,7 @@ def test_running_mailings_are_shown_with_their_progress(
     assert ulid(103) not in shown.text
     assert "<dt>Express</dt><dd>1</dd>" in shown.text
     assert 'href="./dead-letters">See why' in shown.text
-    assert "An administrator can redrive them" in look(api, "/admin/", visiting(built, Role.SENDER)).text
+    assert "An administrator can redrive them" in visiting(api, built, Role.SENDER).look("").text
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_provider_s_state_is_said_in_words_with_its_times(
     now = utc_now()
     breaker = Breaker(state, cause, now - HOUR, now, now + HOUR, 3, slowed_until=now + HOUR)
     monkeypatch.setitem(built.__dict__, "breaker", KnownBreaker(breaker))
-    shown = look(api, "/admin/", visiting(built)).text
+    shown = visiting(api, built).look("").text
     for said in [*words, "Next probe", "It asked for a pause"]:
         assert said in shown
 
@@ -103,14 +103,14 @@ def test_what_cannot_be_read_is_said_to_be_unknown(
     api: Gateway, built: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(built.__dict__, "breaker", KnownBreaker(None))
-    shown = look(api, "/admin/", visiting(built))  # of the dead-letter queues there is none here
+    shown = visiting(api, built).look("")  # of the dead-letter queues there is none here
     assert shown.status == 200
     assert "its state cannot be read" in shown.text
     assert "the queues do not answer" in shown.text
 
 
 def test_day_begins_where_the_reader_is(api: Gateway, built: Application, dead: FakeDeadLetters) -> None:  # noqa: ARG001 - the queues
-    shown = look(api, "/admin/", visiting(built, cookie="zone=+05:30"))
+    shown = visiting(api, built, zone="+05:30").look("")
     assert ", 00:00:00 +05:30" in shown.text
 
 
@@ -129,14 +129,14 @@ def test_search_leads_to_what_has_the_id_or_the_phone(api: Gateway, built: Appli
         (str(row.id), f"messages/{row.id}"),
         (bulk_import().id, f"imports/{bulk_import().id}"),
     ]:
-        found = look(api, f"/admin/search?q={asked}", visiting(built, Role.VIEWER))
+        found = visiting(api, built, Role.VIEWER).look(f"search?q={asked}")
         assert (found.status, found.headers["Location"]) == (303, f"./{address}")
 
 
 def test_search_for_nothing_known_says_so(api: Gateway, built: Application) -> None:
-    shown = look(api, "/admin/search?q=%3Cscript%3E", visiting(built))
+    shown = visiting(api, built).look("search?q=%3Cscript%3E")
     assert shown.status == 200
     assert "Nothing has the id or the phone &lt;script&gt;" in shown.text
-    assert "Nothing has" not in look(api, "/admin/search?q=+", visiting(built)).text
-    assert look(api, f"/admin/search?q={'x' * 101}", visiting(built)).status == 422
-    assert look(api, "/admin/search?q=1").status == 303
+    assert "Nothing has" not in visiting(api, built).look("search?q=+").text
+    assert visiting(api, built).look(f"search?q={'x' * 101}").status == 422
+    assert Visitor(api).look("search?q=1").status == 303

@@ -11,7 +11,7 @@ from tests.builders import ulid
 from tests.fakes.imports import FakeUploads
 from tests.gateway import Gateway
 from tests.import_world import csv_of, phones
-from tests.visitor import Read, Visitor
+from tests.visitor import Read, Visitor, visiting
 
 As = Callable[[Role], Visitor]
 KINDS = pytest.mark.parametrize("kind", ["clients", "suppressions"])
@@ -30,7 +30,7 @@ def uploads(built: Application) -> Iterator[FakeUploads]:
 
 @pytest.fixture
 def by(api: Gateway, built: Application, uploads: FakeUploads) -> As:  # noqa: ARG001 - where the files are
-    return lambda role: Visitor(api, built, role)
+    return lambda role: visiting(api, built, role)
 
 
 class Context:
@@ -68,7 +68,7 @@ def test_a_file_is_uploaded_by_a_plain_form_to_where_files_are_kept(by: As, kind
     assert (form["action"], form["method"]) == ("https://uploads.example/", "post")
     fields = {tag["name"]: tag["value"] for tag in page.of("input", type="hidden") if tag["name"] != "csrf"}
     assert fields["key"] == path.rpartition("/")[2]
-    assert fields["success_action_redirect"] == f"http://localhost:4566/api/admin/{path}"
+    assert fields["success_action_redirect"] == f"http://127.0.0.1:4566/api/admin/{path}"
     inputs = [tag["name"] for tag in page.of("input") if tag["name"] != "csrf"]
     assert inputs[-1] == "file"
     policy = answer.headers["Content-Security-Policy"]
@@ -87,9 +87,20 @@ def test_only_the_page_with_the_form_lets_forms_be_sent_elsewhere(by: As) -> Non
 
 def test_behind_tls_the_browser_is_led_back_by_tls(api: Gateway, built: Application, by: As) -> None:
     path = begun(by)
-    visitor = Visitor(api, built, Role.EDITOR, host="vestnik.example")
+    visitor = visiting(api, built, Role.EDITOR, host="vestnik.example")
     (back,) = Read(visitor.look(path).text).of("input", name="success_action_redirect")
     assert back["value"] == f"https://vestnik.example/api/admin/{path}"
+
+
+def test_behind_a_proxy_the_browser_is_led_back_to_where_it_sees_the_pages(
+    built: Application, by: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        built, "settings", built.settings.model_copy(update={"admin_url": "https://pages.example/admin/"})
+    )
+    path = begun(by)
+    (back,) = Read(by(Role.EDITOR).look(path).text).of("input", name="success_action_redirect")
+    assert back["value"] == f"https://pages.example/admin/{path}"
 
 
 def test_after_the_upload_the_page_waits_and_follows(by: As) -> None:
@@ -148,7 +159,7 @@ def test_an_import_that_failed_says_why(by: As, uploads: FakeUploads) -> None:
 def test_viewers_may_not_import(by: As, kind: str) -> None:
     assert by(Role.VIEWER).look(f"{kind}/import").status == 403
     assert by(Role.VIEWER).post(f"{kind}/imports").status == 403
-    assert by(Role.EDITOR).post(f"{kind}/imports", csrf="x").status == 403
+    assert by(Role.EDITOR).post(f"{kind}/imports", {"csrf": "x"}).status == 403
 
 
 def test_an_import_is_not_found_under_another_kind(by: As) -> None:

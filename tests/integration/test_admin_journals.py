@@ -17,9 +17,9 @@ from botocore.exceptions import ReadTimeoutError
 from chalicelib.admin.roles import Role
 from chalicelib.bootstrap import Application
 from chalicelib.domain.journal import FUNCTIONS
-from tests.admin import look, visiting
 from tests.builders import ulid
 from tests.gateway import Gateway
+from tests.visitor import visiting
 
 MAILING, CLIENT = ulid(100), ulid(1)
 MODULE = import_module("chalicelib.admin.journals")  # its package has the blueprint under this name
@@ -65,7 +65,7 @@ def test_journal_of_a_mailing_is_told_over_all_functions(api: Gateway, built: Ap
     says(logs, built, "sender", {"message": "mailing finished", "mailing_id": MAILING}, hours_ago=0.1)
     line = {"message": "mailing created", "mailing_id": MAILING, "level": "WARNING", "error": XSS, "request_id": "r-1"}
     says(logs, built, "api", line, {"message": "another's", "mailing_id": ulid(101)})
-    shown = look(api, f"/admin/mailings/{MAILING}/journal", visiting(built, Role.VIEWER))
+    shown = visiting(api, built, Role.VIEWER).look(f"mailings/{MAILING}/journal")
     assert shown.status == 200
     assert shown.text.index("mailing created") < shown.text.index("mailing finished")
     assert "another" not in shown.text
@@ -78,7 +78,7 @@ def test_journal_of_a_mailing_is_told_over_all_functions(api: Gateway, built: Ap
 def test_journal_of_a_message_has_its_lines_and_no_other_s(api: Gateway, built: Application, logs: Any) -> None:  # noqa: ANN401 - a client of boto3
     requested = {"message": "message requested", "mailing_id": MAILING, "message_id": 77, "level": "ERROR"}
     says(logs, built, "sender", requested, {"message": "message requested", "mailing_id": MAILING, "message_id": 78})
-    shown = look(api, "/admin/messages/77/journal", visiting(built))
+    shown = visiting(api, built).look("messages/77/journal")
     # The milestones of its mailing need two terms in one pattern, which moto does not read: see test_journal.py.
     assert shown.text.count("message requested") == 1
     assert '<span class="status failed">ERROR</span>' in shown.text
@@ -88,12 +88,12 @@ def test_period_and_reads_choose_lines(api: Gateway, built: Application, logs: A
     says(logs, built, "api", {"message": "long ago", "client_id": CLIENT}, hours_ago=30)
     read = {"message": "request answered", "method": "GET", "status": 200, "client_id": CLIENT}
     says(logs, built, "importer", read)
-    address = f"/admin/clients/{CLIENT}/journal"
-    assert "No log line of this time names it" in look(api, address, visiting(built)).text
-    assert "long ago" in look(api, f"{address}?period=7d", visiting(built)).text
-    assert "request answered" in look(api, f"{address}?reads=1", visiting(built)).text
-    assert look(api, f"{address}?period=1y", visiting(built)).status == 422
-    assert look(api, "/admin/clients/x/journal", visiting(built)).status == 404
+    address = f"clients/{CLIENT}/journal"
+    assert "No log line of this time names it" in visiting(api, built).look(address).text
+    assert "long ago" in visiting(api, built).look(f"{address}?period=7d").text
+    assert "request answered" in visiting(api, built).look(f"{address}?reads=1").text
+    assert visiting(api, built).look(f"{address}?period=1y").status == 422
+    assert visiting(api, built).look("clients/x/journal").status == 404
 
 
 def test_pages_are_turned_and_no_line_is_told_twice_or_left_out(
@@ -106,9 +106,9 @@ def test_pages_are_turned_and_no_line_is_told_twice_or_left_out(
     for function in ("sender", "api"):
         lines: list[dict[str, object]] = [{"message": f"{function} {n} of it", "client_id": CLIENT} for n in range(4)]
         says(logs, built, function, *lines)
-    address, query, told = f"/admin/clients/{CLIENT}/journal", "?period=7d&reads=1", list[str]()
+    address, query, told = f"clients/{CLIENT}/journal", "?period=7d&reads=1", list[str]()
     for _ in range(8):
-        text = look(api, address + query, visiting(built)).text
+        text = visiting(api, built).look(address + query).text
         told += re.findall(r"\w+ \d of it", text)
         found = re.search(r'href="(\?[^"]+)" rel="next"', text)
         if not found:
@@ -125,7 +125,7 @@ def test_a_log_that_does_not_answer_is_named_and_the_others_are_told(
 ) -> None:
     says(logs, built, "api", {"message": "mailing created", "mailing_id": MAILING})
     with failing_logs({"sender", "planner"}):
-        shown = look(api, f"/admin/mailings/{MAILING}/journal", visiting(built))
+        shown = visiting(api, built).look(f"mailings/{MAILING}/journal")
     assert shown.status == 200
     assert "mailing created" in shown.text
     assert "does not answer for: planner, sender" in shown.text
@@ -134,7 +134,7 @@ def test_a_log_that_does_not_answer_is_named_and_the_others_are_told(
 def test_a_log_service_that_does_not_answer_at_all_is_a_503(api: Gateway, built: Application, logs: Any) -> None:  # noqa: ANN401 - a client of boto3
     says(logs, built, "api", {"message": "mailing created", "mailing_id": MAILING})
     with failing_logs(set(FUNCTIONS)):
-        shown = look(api, f"/admin/mailings/{MAILING}/journal", visiting(built))
+        shown = visiting(api, built).look(f"mailings/{MAILING}/journal")
     assert shown.status == 503
     assert "does not answer for" in shown.text
 
@@ -147,7 +147,7 @@ def test_a_search_that_takes_too_long_is_given_up_and_says_so(
 ) -> None:
     says(logs, built, "api", {"message": "mailing created", "mailing_id": MAILING})
     monkeypatch.setattr(MODULE, "SEARCH_FOR", timedelta())
-    shown = look(api, f"/admin/mailings/{MAILING}/journal", visiting(built))
+    shown = visiting(api, built).look(f"mailings/{MAILING}/journal")
     assert shown.status == 200
     assert "Not searched to the end in time: api" in shown.text
     assert "No log line" not in shown.text

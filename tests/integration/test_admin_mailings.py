@@ -14,12 +14,12 @@ from chalicelib.domain.audience import AudienceFilter
 from chalicelib.domain.local_window import LocalWindow
 from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.message import Outcome, Reason, Status, ended, put_off
-from tests.admin import inputs, look, post, visiting
 from tests.builders import client, mailing, message, ulid
 from tests.gateway import Answer, Gateway
+from tests.visitor import Visitor, inputs, visiting
 
 ID = ulid(100)
-HERE = f"/admin/mailings/{ID}"
+HERE = f"mailings/{ID}"
 HOUR = timedelta(hours=1)
 ZONE = "Europe/Moscow"
 XSS = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}"
@@ -62,9 +62,9 @@ def plan(built: Application, made: Mailing, now: datetime) -> None:
     )
 
 
-def filled(api: Gateway, headers: dict[str, str], path: str = "/admin/mailings/new") -> dict[str, str]:
+def filled(visitor: Visitor, path: str = "mailings/new") -> dict[str, str]:
     """Read what a form is filled in with."""
-    page = look(api, path, headers)
+    page = visitor.look(path)
     assert page.status == 200, page.text
     return inputs(page, "/edit" if path.endswith("/edit") else "mailings/new")
 
@@ -76,14 +76,14 @@ def faults(page: Answer) -> dict[str, str]:
 
 class TestList:
     def test_who_has_none_is_told_what_to_do(self, api: Gateway, built: Application) -> None:
-        assert "Create the first one." in look(api, "/admin/mailings", visiting(built, Role.EDITOR)).text
-        viewers = look(api, "/admin/mailings", visiting(built, Role.VIEWER)).text
+        assert "Create the first one." in visiting(api, built, Role.EDITOR).look("mailings").text
+        viewers = visiting(api, built, Role.VIEWER).look("mailings").text
         assert "There are no mailings yet." in viewers
         assert "mailings/new" not in viewers
 
     def test_each_is_shown_with_its_counts(self, api: Gateway, built: Application, stored: Storing) -> None:
         stored(MailingStatus.RUNNING, rows=True)
-        page = look(api, "/admin/mailings", visiting(built)).text
+        page = visiting(api, built).look("mailings").text
         assert '<progress max="5" value="3"' in page
         assert '<span class="status running">running</span>' in page
         assert f'href="./mailings/{ID}"' in page
@@ -99,7 +99,7 @@ class TestList:
             built.mailings.create(made)
 
         def listed(query: str) -> list[str]:
-            page = look(api, f"/admin/mailings?{query}", visiting(built))
+            page = visiting(api, built).look(f"mailings?{query}")
             assert page.status == 200, page.text
             return re.findall(r'<td class="name"><a [^>]*>([^<]*)</a>', page.text)
 
@@ -110,14 +110,14 @@ class TestList:
         assert listed("q=SS") == ["c"]
         assert listed(f"q={ulid(2)}") == ["c"]
         assert listed("q=pepper") == []
-        assert "Search for something else" in look(api, "/admin/mailings?q=pepper", visiting(built)).text
+        assert "Search for something else" in visiting(api, built).look("mailings?q=pepper").text
 
     def test_pages_hold_every_mailing_once(self, api: Gateway, built: Application) -> None:
         for number in range(60):
             built.mailings.create(mailing(id=ulid(number)))
         found, query = [], ""
         while True:
-            page = look(api, f"/admin/mailings{query}", visiting(built)).text
+            page = visiting(api, built).look(f"mailings{query}").text
             found += re.findall(r'<td class="name"><a href="./mailings/([^"]*)"', page)
             following = re.search(r'rel="next" href="([^"]*)"', page)
             if not following:
@@ -134,20 +134,20 @@ class TestList:
         monkeypatch.setattr(module, "MAX_READS", 2)
         for number in range(5):
             built.mailings.create(mailing(id=ulid(number), text="needle" if number == 0 else "hay"))
-        page = look(api, "/admin/mailings?q=needle", visiting(built)).text
+        page = visiting(api, built).look("mailings?q=needle").text
         assert "go on with the older ones" in page
         query = re.findall(r'rel="next" href="([^"]*)"', page)[0].replace("&amp;", "&")
-        assert ulid(0) in look(api, f"/admin/mailings{query}", visiting(built)).text
+        assert ulid(0) in visiting(api, built).look(f"mailings{query}").text
 
     @pytest.mark.parametrize("query", ["status=deleted", "status=x", "cursor=x", "x=y"])
     def test_another_query_is_refused(self, api: Gateway, built: Application, query: str) -> None:
-        assert look(api, f"/admin/mailings?{query}", visiting(built)).status == 422
+        assert visiting(api, built).look(f"mailings?{query}").status == 422
 
 
 class TestCreate:
     def test_a_draft_is_what_was_filled_in(self, api: Gateway, built: Application) -> None:
-        me = visiting(built, Role.EDITOR, cookie=f"zone={ZONE}")
-        fields = filled(api, me)
+        me = visiting(api, built, Role.EDITOR, zone=ZONE)
+        fields = filled(me)
         assert fields["zone"] == ZONE
         start = write_local(utc_now() + HOUR, ZONE)
         end = write_local(utc_now() + 2 * HOUR, ZONE)
@@ -162,7 +162,7 @@ class TestCreate:
             "on_uncertain": "hold",
             "do": "draft",
         }
-        answer = post(api, "/admin/mailings/new", fields | typed, me)
+        answer = me.post("mailings/new", fields | typed)
         assert answer.status == 303, answer.text
         (made,) = built.manage_mailings.page(None, None, 10).items
         assert answer.headers["Location"] == f"../mailings/{made.id}?notice=saved"
@@ -171,7 +171,7 @@ class TestCreate:
         assert made.filter == AudienceFilter(("916", "917"), ("vip, gold", "ж"))
         assert made.window == LocalWindow.parse("09:00", "21:00")
         assert made.on_uncertain == "hold"
-        again = filled(api, me, f"/admin/mailings/{made.id}/edit")
+        again = filled(me, f"mailings/{made.id}/edit")
         for name in ("start_at", "end_at", "window_from", "window_to", "on_uncertain"):
             assert again[name] == typed[name]
         assert (again["operator_codes"], again["tags"], again["text"]) == ("916 917", "vip, gold\nж", "Two\nlines")
@@ -202,9 +202,9 @@ class TestCreate:
     def test_a_fault_stands_beside_its_field_and_what_was_typed_stays(
         self, api: Gateway, built: Application, change: dict[str, str], field: str, message: str
     ) -> None:
-        me = visiting(built, Role.EDITOR)
-        typed = filled(api, me) | {"text": "Typed", "operator_codes": "999"} | change
-        answer = post(api, "/admin/mailings/new", typed | {"do": "draft"}, me)
+        me = visiting(api, built, Role.EDITOR)
+        typed = filled(me) | {"text": "Typed", "operator_codes": "999"} | change
+        answer = me.post("mailings/new", typed | {"do": "draft"})
         assert answer.status == 422
         assert list(faults(answer)) == [field]
         assert message in faults(answer)[field]
@@ -218,49 +218,49 @@ class TestCreate:
         assert built.manage_mailings.page(None, None, 10).items == []
 
     def test_an_unknown_zone_is_named(self, api: Gateway, built: Application) -> None:
-        me = visiting(built)
-        answer = post(api, "/admin/mailings/new", filled(api, me) | {"text": "x", "zone": "Mars", "do": "draft"}, me)
+        me = visiting(api, built)
+        answer = me.post("mailings/new", filled(me) | {"text": "x", "zone": "Mars", "do": "draft"})
         assert answer.status == 422
         assert "zone: &#39;Mars&#39; is neither" in answer.text
 
     def test_only_senders_start(self, api: Gateway, built: Application) -> None:
-        editor, sender = visiting(built, Role.EDITOR), visiting(built, Role.SENDER)
-        assert 'value="start"' not in look(api, "/admin/mailings/new", editor).text
-        assert 'value="start"' in look(api, "/admin/mailings/new", sender).text
+        editor, sender = visiting(api, built, Role.EDITOR), visiting(api, built, Role.SENDER)
+        assert 'value="start"' not in editor.look("mailings/new").text
+        assert 'value="start"' in sender.look("mailings/new").text
         typed = {"text": "x", "do": "start"}
-        assert post(api, "/admin/mailings/new", filled(api, editor) | typed, editor).status == 403
+        assert editor.post("mailings/new", filled(editor) | typed).status == 403
         assert built.manage_mailings.page(None, None, 10).items == []
-        answer = post(api, "/admin/mailings/new", filled(api, sender) | typed, sender)
+        answer = sender.post("mailings/new", filled(sender) | typed)
         (made,) = built.manage_mailings.page(None, None, 10).items
         assert made.status is MailingStatus.SCHEDULED
         assert answer.headers["Location"] == f"../mailings/{made.id}?notice=started"
 
     def test_a_form_that_is_sent_twice_creates_one(self, api: Gateway, built: Application) -> None:
-        me = visiting(built)
-        typed = filled(api, me) | {"text": "x", "do": "draft"}
-        first, second = (post(api, "/admin/mailings/new", typed, me) for _ in range(2))
+        me = visiting(api, built)
+        typed = filled(me) | {"text": "x", "do": "draft"}
+        first, second = (me.post("mailings/new", typed) for _ in range(2))
         assert first.headers["Location"] == second.headers["Location"]
-        other = post(api, "/admin/mailings/new", typed | {"text": "y"}, me)
+        other = me.post("mailings/new", typed | {"text": "y"})
         assert other.headers["Location"] != first.headers["Location"]
         assert len(built.manage_mailings.page(None, None, 10).items) == 2
 
     def test_without_a_key_or_a_token_nothing_is_created(self, api: Gateway, built: Application) -> None:
-        me = visiting(built)
-        typed = filled(api, me) | {"text": "x", "do": "draft"}
-        assert post(api, "/admin/mailings/new", typed | {"key": "x"}, me).status == 400
-        assert post(api, "/admin/mailings/new", typed | {"csrf": ""}, me).status == 403
+        me = visiting(api, built)
+        typed = filled(me) | {"text": "x", "do": "draft"}
+        assert me.post("mailings/new", typed | {"key": "x"}).status == 400
+        assert me.post("mailings/new", typed | {"csrf": ""}).status == 403
         assert built.manage_mailings.page(None, None, 10).items == []
 
     def test_viewers_do_not_create(self, api: Gateway, built: Application) -> None:
-        me = visiting(built, Role.VIEWER)
-        assert look(api, "/admin/mailings/new", me).status == 403
-        assert post(api, "/admin/mailings/new", filled(api, visiting(built)), me).status == 403
+        me = visiting(api, built, Role.VIEWER)
+        assert me.look("mailings/new").status == 403
+        assert me.post("mailings/new", filled(visiting(api, built))).status == 403
 
     def test_a_duplicate_is_filled_in_as_the_original_for_as_long_from_now(
         self, api: Gateway, built: Application, stored: Storing
     ) -> None:
         stored(MailingStatus.FINISHED, text="Again", filter=AudienceFilter(("916",), ("vip",)))
-        shown = filled(api, visiting(built), f"{HERE}/duplicate")
+        shown = filled(visiting(api, built), f"{HERE}/duplicate")
         assert (shown["text"], shown["operator_codes"], shown["tags"], shown["tag"]) == ("Again", "916", "vip", "")
         start, end = (datetime.fromisoformat(shown[name]) for name in ("start_at", "end_at"))
         assert end - start == 2 * HOUR
@@ -271,10 +271,10 @@ class TestPreview:
     def test_it_says_whom_it_would_reach(self, api: Gateway, built: Application) -> None:
         for number, zone in enumerate([ZONE, ZONE, "Mars/Base"]):
             built.clients.create(client(id=ulid(number), phone=f"7916000000{number}", timezone=zone))
-        me = visiting(built, Role.EDITOR)
-        typed = filled(api, me) | {"text": "ж" * 71, "window_from": "00:00", "window_to": "23:59"}
-        alone = post(api, "/admin/mailings/preview", typed, me)
-        inside = post(api, "/admin/mailings/new", typed | {"do": "preview"}, me)
+        me = visiting(api, built, Role.EDITOR)
+        typed = filled(me) | {"text": "ж" * 71, "window_from": "00:00", "window_to": "23:59"}
+        alone = me.post("mailings/preview", typed)
+        inside = me.post("mailings/new", typed | {"do": "preview"})
         for page in (alone, inside):
             assert page.status == 200, page.text
             assert re.search(r"<dt>Audience</dt>\s*<dd>3 clients</dd>", page.text)
@@ -286,33 +286,33 @@ class TestPreview:
         assert built.manage_mailings.page(None, None, 10).items == []
 
     def test_what_is_not_right_yet_is_said(self, api: Gateway, built: Application) -> None:
-        me = visiting(built, Role.EDITOR)
-        page = post(api, "/admin/mailings/preview", filled(api, me), me)
+        me = visiting(api, built, Role.EDITOR)
+        page = me.post("mailings/preview", filled(me))
         assert page.status == 200
         assert "<li>Text: String should have at least 1 character</li>" in page.text
-        inside = post(api, "/admin/mailings/new", filled(api, me) | {"do": "preview"}, me)
+        inside = me.post("mailings/new", filled(me) | {"do": "preview"})
         assert inside.status == 422
 
     def test_an_empty_audience_is_said(self, api: Gateway, built: Application) -> None:
-        me = visiting(built, Role.EDITOR)
-        page = post(api, "/admin/mailings/preview", filled(api, me) | {"text": "x"}, me)
+        me = visiting(api, built, Role.EDITOR)
+        page = me.post("mailings/preview", filled(me) | {"text": "x"})
         assert "no client is like that" in page.text
 
 
 class TestChange:
     def test_what_was_not_touched_stays_to_the_second(self, api: Gateway, built: Application, stored: Storing) -> None:
         before = stored(text="a\r\nb ", window=LocalWindow.parse("09:00", "21:00"))
-        me = visiting(built, Role.EDITOR)
-        shown = filled(api, me, f"{HERE}/edit")
-        assert post(api, f"{HERE}/edit", shown, me).status == 303
+        me = visiting(api, built, Role.EDITOR)
+        shown = filled(me, f"{HERE}/edit")
+        assert me.post(f"{HERE}/edit", shown).status == 303
         assert built.manage_mailings.get(ID) == before
-        assert post(api, f"{HERE}/edit", shown | {"window_from": "", "window_to": ""}, me).status == 303
+        assert me.post(f"{HERE}/edit", shown | {"window_from": "", "window_to": ""}).status == 303
         after = built.manage_mailings.get(ID)
         assert after == replace(before, window=None, version=2, updated_at=after.updated_at)
 
     def test_all_of_a_draft_changes(self, api: Gateway, built: Application, stored: Storing) -> None:
         before = stored()
-        me = visiting(built, Role.EDITOR)
+        me = visiting(api, built, Role.EDITOR)
         changes = {
             "text": "New",
             "start_at": write_local(before.start_at + HOUR, "UTC"),
@@ -323,29 +323,29 @@ class TestChange:
             "window_to": "10:00",
             "on_uncertain": "hold",
         }
-        answer = post(api, f"{HERE}/edit", filled(api, me, f"{HERE}/edit") | changes, me)
+        answer = me.post(f"{HERE}/edit", filled(me, f"{HERE}/edit") | changes)
         assert (answer.status, answer.headers.get("Location")) == (303, f"../../mailings/{ID}?notice=saved")
-        shown = filled(api, me, f"{HERE}/edit")
+        shown = filled(me, f"{HERE}/edit")
         assert {name: shown[name] for name in changes} == changes
 
     def test_while_it_runs_only_senders_change_it_and_not_its_start(
         self, api: Gateway, built: Application, stored: Storing
     ) -> None:
         before = stored(MailingStatus.RUNNING)
-        editor, sender = visiting(built, Role.EDITOR), visiting(built, Role.SENDER)
-        assert look(api, f"{HERE}/edit", editor).status == 403
-        shown = filled(api, sender, f"{HERE}/edit")
-        theirs = shown | {"text": "x", "csrf": filled(api, editor)["csrf"]}
-        refused = post(api, f"{HERE}/edit", theirs, editor)
+        editor, sender = visiting(api, built, Role.EDITOR), visiting(api, built, Role.SENDER)
+        assert editor.look(f"{HERE}/edit").status == 403
+        shown = filled(sender, f"{HERE}/edit")
+        theirs = shown | {"text": "x", "csrf": filled(editor)["csrf"]}
+        refused = editor.post(f"{HERE}/edit", theirs)
         assert refused.status == 403
         assert "to change it needs the role sender" in refused.text
-        page = look(api, f"{HERE}/edit", sender).text
+        page = sender.look(f"{HERE}/edit").text
         assert re.findall(r'name="([a-z_]+)"[^>]* readonly', page) == ["start_at", "operator_codes", "tags"]
-        refused = post(api, f"{HERE}/edit", shown | {"tags": "x"}, sender)
+        refused = sender.post(f"{HERE}/edit", shown | {"tags": "x"})
         assert refused.status == 409
         assert "filter cannot be changed once the mailing has started" in refused.text
         assert built.manage_mailings.get(ID) == before
-        assert post(api, f"{HERE}/edit", shown | {"text": "Sent later"}, sender).status == 303
+        assert sender.post(f"{HERE}/edit", shown | {"text": "Sent later"}).status == 303
         assert built.manage_mailings.get(ID).text == "Sent later"
 
     @pytest.mark.parametrize("status", [MailingStatus.FINISHED, MailingStatus.CANCELLED])
@@ -353,42 +353,42 @@ class TestChange:
         self, api: Gateway, built: Application, stored: Storing, status: MailingStatus
     ) -> None:
         stored(status)
-        assert look(api, f"{HERE}/edit", visiting(built)).status == 409
-        assert "/edit" not in look(api, HERE, visiting(built)).text
+        assert visiting(api, built).look(f"{HERE}/edit").status == 409
+        assert "/edit" not in visiting(api, built).look(HERE).text
 
     def test_a_change_in_between_is_shown_and_not_written_over(
         self, api: Gateway, built: Application, stored: Storing
     ) -> None:
         before = stored(text="First")
-        me = visiting(built)
-        mine = filled(api, me, f"{HERE}/edit") | {"text": "Mine"}
+        me = visiting(api, built)
+        mine = filled(me, f"{HERE}/edit") | {"text": "Mine"}
         built.manage_mailings.update(ID, lambda present: replace(present, text="Theirs <b>"))
-        answer = post(api, f"{HERE}/edit", mine, me)
+        answer = me.post(f"{HERE}/edit", mine)
         assert answer.status == 412
         assert "Theirs &lt;b&gt;" in answer.text
         shown = inputs(answer, "/edit")
         assert shown["text"] == "Mine"
         assert built.manage_mailings.get(ID).text == "Theirs <b>"
-        assert post(api, f"{HERE}/edit", shown, me).status == 303
+        assert me.post(f"{HERE}/edit", shown).status == 303
         assert built.manage_mailings.get(ID).text == "Mine"
         assert built.manage_mailings.get(ID).start_at == before.start_at
 
     def test_faults_and_a_preview_leave_it_as_it_is(self, api: Gateway, built: Application, stored: Storing) -> None:
         before = stored()
-        me = visiting(built)
-        shown = filled(api, me, f"{HERE}/edit")
-        wrong = post(api, f"{HERE}/edit", shown | {"text": "", "end_at": "x"}, me)
+        me = visiting(api, built)
+        shown = filled(me, f"{HERE}/edit")
+        wrong = me.post(f"{HERE}/edit", shown | {"text": "", "end_at": "x"})
         assert wrong.status == 422
         assert set(faults(wrong)) == {"text", "end_at"}
         assert inputs(wrong, "/edit")["end_at"] == "x"
-        assert post(api, f"{HERE}/edit", shown | {"text": "y", "do": "preview"}, me).status == 200
+        assert me.post(f"{HERE}/edit", shown | {"text": "y", "do": "preview"}).status == 200
         assert built.manage_mailings.get(ID) == before
 
 
 class TestDetail:
     def test_it_tells_how_it_goes(self, api: Gateway, built: Application, stored: Storing) -> None:
         stored(MailingStatus.RUNNING, rows=True)
-        page = look(api, HERE, visiting(built, Role.VIEWER))
+        page = visiting(api, built, Role.VIEWER).look(HERE)
         assert page.status == 200, page.text
         assert "<p>3 of 5 messages are done.</p>" in page.text
         assert f'href="../mailings/{ID}/messages?status=failed" aria-label="failed: 2">2</a>' in page.text
@@ -405,14 +405,14 @@ class TestDetail:
         self, api: Gateway, built: Application, stored: Storing
     ) -> None:
         stored(MailingStatus.RUNNING, rows=True, end_at=utc_now() + timedelta(seconds=5))
-        assert "the others will expire" in look(api, HERE, visiting(built)).text
+        assert "the others will expire" in visiting(api, built).look(HERE).text
 
     def test_progress_of_planning_and_of_a_sweep_is_shown(
         self, api: Gateway, built: Application, stored: Storing
     ) -> None:
         stored(MailingStatus.RUNNING, rows=True)
         built.control_mailings.pause(ID)
-        page = look(api, HERE, visiting(built)).text
+        page = visiting(api, built).look(HERE).text
         assert "The audience is being read: 0 of 1 parts are done." in page
         assert "The messages are following the latest change: 0 of" in page
 
@@ -428,7 +428,7 @@ class TestDetail:
         self, api: Gateway, built: Application, stored: Storing, status: MailingStatus, said: str
     ) -> None:
         stored(status)
-        assert said in look(api, HERE, visiting(built)).text
+        assert said in visiting(api, built).look(HERE).text
 
     @pytest.mark.parametrize(
         ("status", "actions"),
@@ -447,7 +447,7 @@ class TestDetail:
         stored(status, rows=True)
 
         def offered(role: Role) -> list[str]:
-            page = look(api, HERE, visiting(built, role)).text
+            page = visiting(api, built, role).look(HERE).text
             return re.findall(rf'class="button[^"]*" href="../mailings/{ID}/([a-z]+)"', page)
 
         changeable = status not in {MailingStatus.FINISHED, MailingStatus.CANCELLED}
@@ -460,16 +460,16 @@ class TestDetail:
     def test_a_chart_is_a_picture_of_its_own(self, api: Gateway, built: Application, stored: Storing) -> None:
         stored(MailingStatus.RUNNING, rows=True)
         for theme in ("light", "dark"):
-            chart = look(api, f"{HERE}/chart.svg?sent=1&theme={theme}", visiting(built, Role.VIEWER))
+            chart = visiting(api, built, Role.VIEWER).look(f"{HERE}/chart.svg?sent=1&theme={theme}")
             assert (chart.status, chart.headers["Content-Type"]) == (200, "image/svg+xml")
             assert "unsafe" not in chart.headers["Content-Security-Policy"]
             assert chart.text.startswith("<svg")
-        assert look(api, f"{HERE}/chart.svg?theme=red", visiting(built)).status == 422
+        assert visiting(api, built).look(f"{HERE}/chart.svg?theme=red").status == 422
 
     @pytest.mark.parametrize("path", ["", "/edit", "/duplicate", "/chart.svg", "/start", "/delete", "/test"])
     @pytest.mark.parametrize("id_", [ulid(404), "x", "process"])
     def test_an_id_of_no_mailing_is_not_found(self, api: Gateway, built: Application, path: str, id_: str) -> None:
-        assert look(api, f"/admin/mailings/{id_}{path}", visiting(built)).status == 404
+        assert visiting(api, built).look(f"mailings/{id_}{path}").status == 404
 
 
 class TestActions:
@@ -501,28 +501,26 @@ class TestActions:
     ) -> None:
         built.clients.create(client())
         stored(before, rows=before is not MailingStatus.DRAFT)
-        me = visiting(built, Role.SENDER)
-        page = look(api, f"{HERE}/{action}", me)
+        me = visiting(api, built, Role.SENDER)
+        page = me.look(f"{HERE}/{action}")
         assert page.status == 200, page.text
         assert effect in " ".join(re.findall(r'<p class="effect">(.*?)</p>', page.text))
         assert built.manage_mailings.get(ID).status is before
-        answer = post(api, f"{HERE}/{action}", inputs(page, f"/{action}"), me)
+        answer = me.post(f"{HERE}/{action}", inputs(page, f"/{action}"))
         assert answer.status == 303, answer.text
         assert answer.headers["Location"].startswith(f"../../mailings/{ID}?notice=")
         assert built.manage_mailings.get(ID).status is after
-        assert look(api, f"{HERE}?{answer.headers['Location'].partition('?')[2]}", me).text.count('role="status"') == 1
-        assert post(api, f"{HERE}/{action}", inputs(page, f"/{action}"), me).status == (
-            303 if action == "retry" else 409
-        )
+        assert me.look(f"{HERE}?{answer.headers['Location'].partition('?')[2]}").text.count('role="status"') == 1
+        assert me.post(f"{HERE}/{action}", inputs(page, f"/{action}")).status == (303 if action == "retry" else 409)
 
     def test_a_deleted_mailing_is_gone(self, api: Gateway, built: Application, stored: Storing) -> None:
         stored(MailingStatus.RUNNING, rows=True)
-        me = visiting(built, Role.SENDER)
-        page = look(api, f"{HERE}/delete", me)
+        me = visiting(api, built, Role.SENDER)
+        page = me.look(f"{HERE}/delete")
         assert "its 5 messages out of all lists" in page.text
-        answer = post(api, f"{HERE}/delete", inputs(page, "/delete"), me)
+        answer = me.post(f"{HERE}/delete", inputs(page, "/delete"))
         assert answer.headers["Location"] == "../../mailings?notice=deleted"
-        assert look(api, HERE, me).status == 404
+        assert me.look(HERE).status == 404
 
     @pytest.mark.parametrize("action", ["start", "pause", "resume", "retry", "cancel", "delete", "test"])
     @pytest.mark.parametrize("role", [Role.VIEWER, Role.EDITOR])
@@ -530,26 +528,25 @@ class TestActions:
         self, api: Gateway, built: Application, stored: Storing, action: str, role: Role
     ) -> None:
         before = stored(MailingStatus.RUNNING)
-        me = visiting(built, role)
-        assert look(api, f"{HERE}/{action}", me).status == 403
-        csrf = re.findall(r'name="csrf" value="([^"]*)"', look(api, HERE, me).text)[0]
-        assert post(api, f"{HERE}/{action}", {"csrf": csrf}, me).status == 403
-        assert post(api, f"{HERE}/{action}", {}, visiting(built)).status == 403  # no token of the session
+        me = visiting(api, built, role)
+        assert me.look(f"{HERE}/{action}").status == 403
+        assert me.post(f"{HERE}/{action}").status == 403
+        assert visiting(api, built).post(f"{HERE}/{action}", {"csrf": ""}).status == 403
         assert built.manage_mailings.get(ID) == before
 
     def test_what_is_not_possible_is_not_asked(self, api: Gateway, built: Application, stored: Storing) -> None:
         stored(MailingStatus.PAUSED, end_at=utc_now() - timedelta(minutes=1))
         for action in ("start", "pause", "resume", "retry"):
-            assert look(api, f"{HERE}/{action}", visiting(built)).status == 409
+            assert visiting(api, built).look(f"{HERE}/{action}").status == 409
 
 
 class TestTest:
     def test_it_goes_to_one_client_once(self, api: Gateway, built: Application, stored: Storing) -> None:
         stored()
         built.clients.create(client())
-        me = visiting(built, Role.SENDER)
-        fields = inputs(look(api, f"{HERE}/test", me), "/test") | {"phone": "79161234567"}
-        first, second = (post(api, f"{HERE}/test", fields, me) for _ in range(2))
+        me = visiting(api, built, Role.SENDER)
+        fields = inputs(me.look(f"{HERE}/test"), "/test") | {"phone": "79161234567"}
+        first, second = (me.post(f"{HERE}/test", fields) for _ in range(2))
         assert first.status == 303, first.text
         assert re.fullmatch(r"\.\./\.\./messages/[0-9]+", first.headers["Location"])
         assert second.headers["Location"] == first.headers["Location"]
@@ -564,9 +561,9 @@ class TestTest:
         stored()
         built.clients.create(client())
         built.suppress_phones.one("79161234567")
-        me = visiting(built, Role.SENDER)
-        fields = inputs(look(api, f"{HERE}/test", me), "/test") | {"phone": phone}
-        answer = post(api, f"{HERE}/test", fields, me)
+        me = visiting(api, built, Role.SENDER)
+        fields = inputs(me.look(f"{HERE}/test"), "/test") | {"phone": phone}
+        answer = me.post(f"{HERE}/test", fields)
         assert answer.status == 422
         assert said in faults(answer)["phone"]
         assert inputs(answer, "/test")["phone"] == phone
@@ -575,20 +572,20 @@ class TestTest:
 def test_no_text_becomes_markup(api: Gateway, built: Application, stored: Storing) -> None:
     stored(MailingStatus.RUNNING, rows=True, text=XSS, filter=AudienceFilter((), (XSS[:64],)))
     built.clients.create(client(tag=XSS[:64], timezone=XSS))
-    me = visiting(built)
-    shown = filled(api, me, f"{HERE}/edit")
+    me = visiting(api, built)
+    shown = filled(me, f"{HERE}/edit")
     wrong = {name: XSS for name in shown if name not in {"csrf", "key"}} | {"do": "draft"}
-    preview = filled(api, me) | {"text": XSS, "tags": XSS[:64]}
+    preview = filled(me) | {"text": XSS, "tags": XSS[:64]}
     pages = [
-        *(look(api, f"{HERE}{path}", me) for path in ("", "/edit", "/duplicate", "/cancel", "/delete", "/test")),
-        look(api, "/admin/mailings", me),
-        look(api, "/admin/mailings?q=%22%27%3E%3Cscript%3Ealert(1)%3C/script%3E", me),
-        post(api, "/admin/mailings/new", filled(api, me) | wrong, me),
-        post(api, f"{HERE}/edit", shown | wrong, me),
-        post(api, f"{HERE}/edit", shown | {"tag": XSS}, me),
-        post(api, "/admin/mailings/preview", preview, me),
-        post(api, "/admin/mailings/preview", filled(api, me) | wrong, me),
-        post(api, f"{HERE}/test", inputs(look(api, f"{HERE}/test", me), "/test") | {"phone": XSS}, me),
+        *(me.look(f"{HERE}{path}") for path in ("", "/edit", "/duplicate", "/cancel", "/delete", "/test")),
+        me.look("mailings"),
+        me.look("mailings?q=%22%27%3E%3Cscript%3Ealert(1)%3C/script%3E"),
+        me.post("mailings/new", filled(me) | wrong),
+        me.post(f"{HERE}/edit", shown | wrong),
+        me.post(f"{HERE}/edit", shown | {"tag": XSS}),
+        me.post("mailings/preview", preview),
+        me.post("mailings/preview", filled(me) | wrong),
+        me.post(f"{HERE}/test", inputs(me.look(f"{HERE}/test"), "/test") | {"phone": XSS}),
     ]
     for page in pages:
         assert "<script>alert" not in page.text

@@ -9,9 +9,9 @@ from chalicelib.bootstrap import Application, utc_now
 from chalicelib.domain.local_window import LocalWindow
 from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.message import UNLEASED, Message, Outcome, Reason, Status, ended, message_id
-from tests.admin import look, visiting
 from tests.builders import client, mailing, message, ulid
 from tests.gateway import Gateway
+from tests.visitor import Visitor, visiting
 
 HOUR = timedelta(hours=1)
 XSS = "<img src=x onerror=alert(1)>"
@@ -51,7 +51,7 @@ def failed(built: Application, row: Message, error: str = "http_404") -> None:
 def test_messages_are_shown_with_masked_phones(api: Gateway, built: Application, running: Mailing) -> None:
     row, other = planned(built, running, 2, held=1)
     failed(built, row, XSS)
-    shown = look(api, f"/admin/mailings/{running.id}/messages", visiting(built, Role.VIEWER))
+    shown = visiting(api, built, Role.VIEWER).look(f"mailings/{running.id}/messages")
     assert shown.status == 200
     assert f'<a href="../../clients/{ulid(1)}">*******0001</a>' in shown.text
     assert "79161230001" not in shown.text
@@ -66,7 +66,7 @@ def test_status_and_reason_choose_messages(api: Gateway, built: Application, run
     failed(built, row)
 
     def ids(query: str) -> set[int]:
-        answer = look(api, f"/admin/mailings/{running.id}/messages?{query}", visiting(built))
+        answer = visiting(api, built).look(f"mailings/{running.id}/messages?{query}")
         assert answer.status == 200
         return {int(id_) for id_ in re.findall(r"messages/(\d+)", answer.text)}
 
@@ -80,39 +80,39 @@ def test_status_and_reason_choose_messages(api: Gateway, built: Application, run
 def test_pages_are_turned(api: Gateway, built: Application, running: Mailing) -> None:
     rows = planned(built, running, 5, held=1)
     failed(built, rows[0])
-    address, seen, query = f"/admin/mailings/{running.id}/messages", list[int](), "?limit=2"
+    address, seen, query = f"mailings/{running.id}/messages", list[int](), "?limit=2"
     for _ in range(3):
-        answer = look(api, address + query, visiting(built))
+        answer = visiting(api, built).look(address + query)
         seen += map(int, re.findall(r'messages/(\d+)"', answer.text))
         found = re.search(r'href="(\?[^"]+)" rel="next"', answer.text)
         query = found.group(1).replace("&amp;", "&") if found else ""
     assert sorted(seen) == sorted(row.id for row in rows)
     assert not query
-    assert look(api, f"{address}?cursor=made-up", visiting(built)).status == 422
+    assert visiting(api, built).look(f"{address}?cursor=made-up").status == 422
 
 
 @pytest.mark.parametrize("query", ["status=gone", "reason=because", "limit=0", "order=up"])
 def test_a_choice_that_does_not_exist_is_refused(
     api: Gateway, built: Application, running: Mailing, query: str
 ) -> None:
-    assert look(api, f"/admin/mailings/{running.id}/messages?{query}", visiting(built)).status == 422
+    assert visiting(api, built).look(f"mailings/{running.id}/messages?{query}").status == 422
 
 
 def test_no_messages_say_why(api: Gateway, built: Application, running: Mailing) -> None:
-    address = f"/admin/mailings/{running.id}/messages"
-    assert "they are made when it starts" in look(api, address, visiting(built)).text
-    assert "Choose another status" in look(api, f"{address}?status=sent", visiting(built)).text
-    assert look(api, f"/admin/mailings/{ulid(999)}/messages", visiting(built)).status == 404
+    address = f"mailings/{running.id}/messages"
+    assert "they are made when it starts" in visiting(api, built).look(address).text
+    assert "Choose another status" in visiting(api, built).look(f"{address}?status=sent").text
+    assert visiting(api, built).look(f"mailings/{ulid(999)}/messages").status == 404
 
 
 def test_a_long_search_without_a_hit_says_to_go_on(api: Gateway, built: Application, running: Mailing) -> None:
     planned(built, running, 12)
-    address = f"/admin/mailings/{running.id}/messages"
-    answer = look(api, f"{address}?status=sent&limit=1", visiting(built))
+    address = f"mailings/{running.id}/messages"
+    answer = visiting(api, built).look(f"{address}?status=sent&limit=1")
     assert "Go on to look further" in answer.text
     found = re.search(r'href="(\?[^"]+)" rel="next"', answer.text)
     assert found
-    rest = look(api, address + found.group(1).replace("&amp;", "&"), visiting(built))
+    rest = visiting(api, built).look(address + found.group(1).replace("&amp;", "&"))
     assert "There are no more" in rest.text
 
 
@@ -122,7 +122,7 @@ def test_a_message_is_explained_with_its_facts(api: Gateway, built: Application)
     made = mailing(status=MailingStatus.RUNNING, start_at=now - HOUR, end_at=now + 48 * HOUR, window=window)
     built.mailings.create(made)
     (row,) = planned(built, made, 1)
-    shown = look(api, f"/admin/messages/{row.id}", visiting(built, Role.VIEWER))
+    shown = visiting(api, built, Role.VIEWER).look(f"messages/{row.id}")
     assert shown.status == 200
     assert f"<h1>Message {row.id}</h1>" in shown.text
     assert "09:00–18:00" in shown.text
@@ -131,7 +131,7 @@ def test_a_message_is_explained_with_its_facts(api: Gateway, built: Application)
     assert f'href="../mailings/{made.id}"' in shown.text
     assert f'href="{row.id}/journal"' in shown.text
     assert re.search(r"it waits for a sender|Waits for 09:00", shown.text)
-    russian = look(api, f"/admin/messages/{row.id}", visiting(built, Role.ADMIN, **{"accept-language": "ru"})).text
+    russian = visiting(api, built, Role.ADMIN, language="ru").look(f"messages/{row.id}").text
     assert re.search(
         r"<p>Препятствий нет: сообщение ждёт обработчика.</p>|<p>Сообщение ждёт до 09:00 в поясе Europe/Moscow", russian
     )
@@ -142,7 +142,7 @@ def test_a_message_that_failed_says_why_and_that_nothing_follows(
 ) -> None:
     (row,) = planned(built, running, 1, held=1)
     failed(built, row, XSS)
-    shown = look(api, f"/admin/messages/{row.id}", visiting(built))
+    shown = visiting(api, built).look(f"messages/{row.id}")
     assert "The provider refused the first request for good" in shown.text
     assert "Nothing: it has ended." in shown.text
     assert XSS not in shown.text
@@ -154,7 +154,7 @@ def test_a_message_of_a_deleted_client_and_mailing_is_shown_still(api: Gateway, 
     built.mailings.create(gone)
     (row,) = planned(built, gone, 1)
     built.clients.delete(client(phone="79161230001"))
-    shown = look(api, f"/admin/messages/{row.id}", visiting(built))
+    shown = visiting(api, built).look(f"messages/{row.id}")
     assert shown.status == 200
     assert shown.text.count("deleted (") == 2
     assert "It is cancelled." in shown.text
@@ -165,10 +165,10 @@ def test_a_message_that_waits_for_somebody_says_so(api: Gateway, built: Applicat
     made = mailing(status=MailingStatus.PAUSED, start_at=now - HOUR, end_at=now + HOUR)
     built.mailings.create(made)
     (row,) = planned(built, made, 1)
-    assert "somebody must start or resume its mailing" in look(api, f"/admin/messages/{row.id}", visiting(built)).text
+    assert "somebody must start or resume its mailing" in visiting(api, built).look(f"messages/{row.id}").text
 
 
 def test_unknown_messages_are_not_found(api: Gateway, built: Application) -> None:
-    assert look(api, "/admin/messages/5", visiting(built)).status == 404
-    assert look(api, "/admin/messages/x", visiting(built)).status == 404
-    assert look(api, "/admin/messages/5").status == 303
+    assert visiting(api, built).look("messages/5").status == 404
+    assert visiting(api, built).look("messages/x").status == 404
+    assert Visitor(api).look("messages/5").status == 303

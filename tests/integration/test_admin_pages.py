@@ -2,18 +2,18 @@ import pytest
 
 from chalicelib.admin.roles import Role
 from chalicelib.bootstrap import Application
-from tests.admin import look, visiting
 from tests.gateway import Gateway
+from tests.visitor import Visitor, visiting
 
 
 def test_without_a_session_one_is_sent_to_log_in_and_comes_back(api: Gateway) -> None:
-    answer = look(api, "/admin/")
+    answer = Visitor(api).look("")
     assert (answer.status, answer.headers["Location"]) == (303, "./login?back=")
 
 
 def test_a_page_is_shown_in_the_readers_language(api: Gateway, built: Application) -> None:
-    english = look(api, "/admin/", visiting(built))
-    russian = look(api, "/admin/", visiting(built, Role.ADMIN, **{"accept-language": "ru-RU, en;q=0.5"}))
+    english = visiting(api, built).look("")
+    russian = visiting(api, built, Role.ADMIN, language="ru-RU, en;q=0.5").look("")
     assert (english.status, russian.status) == (200, 200)
     assert "<h1>Dashboard</h1>" in english.text
     assert "<h1>Обзор</h1>" in russian.text
@@ -23,5 +23,5 @@ def test_a_page_is_shown_in_the_readers_language(api: Gateway, built: Applicatio
 
 @pytest.mark.parametrize("file", ["app.css", "app.js", "icon.svg"])
 def test_static_files_are_there(api: Gateway, file: str) -> None:
-    assert look(api, f"/admin/static/{file}").status == 200
-    assert look(api, "/admin/static/pages.py").status == 404
+    assert Visitor(api).look(f"static/{file}").status == 200
+    assert Visitor(api).look("static/pages.py").status == 404

@@ -26,17 +26,17 @@ from chalicelib.errors import ConflictError
 from chalicelib.services.list_dead_letters import ListDeadLetters
 from chalicelib.services.read_dashboard import ReadDashboard
 from chalicelib.services.read_journal import Journal
-from tests.admin import inputs, look, post, visiting
 from tests.builders import bulk_import, client, mailing, message, ulid
 from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.imports import FakeUploads
 from tests.fakes.queues import FakeTicketQueue
 from tests.gateway import Answer, Gateway
 from tests.untranslated import english_on
+from tests.visitor import Visitor, inputs, visiting
 
 HOUR = timedelta(hours=1)
 PEOPLE = ("Ada", "tester", "user")
-RUSSIAN = {"accept-language": "ru-RU,ru;q=0.9,en;q=0.8"}
+RUSSIAN = "ru-RU,ru;q=0.9,en;q=0.8"
 CLIENT, PHONE = ulid(1), "79161234001"
 STATES = [status for status in MailingStatus if status is not MailingStatus.DELETED]
 IDS = {status: ulid(100 + number) for number, status in enumerate(STATES)}
@@ -179,17 +179,11 @@ def _messages(built: Application, of: Mailing) -> list[Message]:
 
 
 def _read(api: Gateway, built: Application, path: str, role: Role = Role.ADMIN) -> Answer:
-    return look(api, f"/admin{path or '/'}", _reader(built, role))
+    return _reader(api, built, role).look(path.removeprefix("/"))
 
 
-def _reader(built: Application, role: Role = Role.ADMIN, cookie: str = "") -> dict[str, str]:
-    return visiting(built, role, cookie=cookie, **RUSSIAN)
-
-
-def _csrf(api: Gateway, headers: dict[str, str]) -> str:
-    found = re.search(r'name="csrf" value="([^"]*)"', look(api, "/admin/search", headers).text)
-    assert found
-    return found[1]
+def _reader(api: Gateway, built: Application, role: Role = Role.ADMIN, zone: str = "UTC") -> Visitor:
+    return visiting(api, built, role, language=RUSSIAN, zone=zone)
 
 
 def test_every_page_is_among_those_that_are_read() -> None:
@@ -200,7 +194,7 @@ def test_every_page_is_among_those_that_are_read() -> None:
 def test_no_page_has_english_words_that_are_not_marked(
     api: Gateway, built: Application, world: Sequence[Message]
 ) -> None:
-    post(api, "/admin/mailings/new", {}, _reader(built))  # refused: an entry of the audit trail
+    _reader(api, built).post("mailings/new")  # refused: an entry of the audit trail
     api("POST", f"/mailings/{DRAFT}/start")
     found: dict[str, list[str]] = {}
     statuses = set[int]()
@@ -247,10 +241,9 @@ MAILING_FAULTS = [
 
 @pytest.mark.usefixtures("world")
 def test_what_is_wrong_with_a_form_is_said_in_russian(api: Gateway, built: Application) -> None:
-    me = _reader(built)
-    token = _csrf(api, me)
+    me = _reader(api, built)
     for path, typed in FAULTS.items():
-        answer = post(api, f"/admin{path}", {"csrf": token, **typed}, me)
+        answer = me.post(path.removeprefix("/"), typed)
         assert answer.status >= 400, path
         assert english_on(answer.text, *PEOPLE, "Mars") == [], path
 
@@ -258,27 +251,27 @@ def test_what_is_wrong_with_a_form_is_said_in_russian(api: Gateway, built: Appli
 @pytest.mark.usefixtures("world")
 @pytest.mark.parametrize("path", ["/mailings/new", "/mailings/preview", f"/mailings/{DRAFT}/edit"])
 def test_what_is_wrong_with_a_mailing_is_said_in_russian(api: Gateway, built: Application, path: str) -> None:
-    me = _reader(built, cookie="zone=Europe/Moscow")
+    me = _reader(api, built, zone="Europe/Moscow")
     form = "/mailings/new" if path.endswith("preview") else path
-    fields = inputs(look(api, f"/admin{form}", me), form.rpartition("/mailings")[2])
+    fields = inputs(me.look(form.removeprefix("/")), form.rpartition("/mailings")[2])
     for typed in MAILING_FAULTS:
-        answer = post(api, f"/admin{path}", fields | {"do": "draft"} | typed, me)
+        answer = me.post(path.removeprefix("/"), fields | {"do": "draft"} | typed)
         assert english_on(answer.text, *PEOPLE, "Mars", typed.get("tags", "")) == [], typed
 
 
 @pytest.mark.usefixtures("world")
 def test_somebody_else_s_change_in_between_is_told_in_russian(api: Gateway, built: Application) -> None:
-    me = _reader(built)
-    fields = inputs(look(api, f"/admin/mailings/{DRAFT}/edit", me), "/edit")
+    me = _reader(api, built)
+    fields = inputs(me.look(f"mailings/{DRAFT}/edit"), "/edit")
     built.manage_mailings.update(DRAFT, lambda mailing: replace(mailing, text="Иначе"))
-    answer = post(api, f"/admin/mailings/{DRAFT}/edit", fields | {"text": "Текст", "do": "save"}, me)
+    answer = me.post(f"mailings/{DRAFT}/edit", fields | {"text": "Текст", "do": "save"})
     assert answer.status == 412
     assert english_on(answer.text, *PEOPLE) == []
 
 
 @pytest.mark.usefixtures("world")
 def test_a_session_that_is_over_is_told_in_russian(api: Gateway) -> None:
-    answer = post(api, f"/admin/mailings/{DRAFT}/start", {}, RUSSIAN)
+    answer = Visitor(api, language=RUSSIAN).post(f"mailings/{DRAFT}/start")
     assert answer.status == 401
     assert "Вы не вошли или сеанс закончился" in answer.text
     assert english_on(answer.text) == []
@@ -302,9 +295,9 @@ def test_numbers_have_their_forms(api: Gateway, built: Application, monkeypatch:
 
 def test_moments_and_languages_are_written_as_readers_of_russian_write_them(api: Gateway, built: Application) -> None:
     built.clients.create(client(created_at=datetime(2026, 11, 23, 6, tzinfo=UTC)))
-    me = _reader(built, cookie="zone=Europe/Moscow")
-    assert "23 нояб. 2026, 09:00:00 +0300" in look(api, f"/admin/clients/{CLIENT}", me).text
-    languages = look(api, "/admin/preferences", me).text
+    me = _reader(api, built, zone="Europe/Moscow")
+    assert "23 нояб. 2026, 09:00:00 +0300" in me.look(f"clients/{CLIENT}").text
+    languages = me.look("preferences").text
     assert '<option value="en" lang="en">English</option>' in languages
     assert '<option value="ru" lang="ru" selected>Русский</option>' in languages
 

@@ -6,13 +6,18 @@ from typing import Any
 
 import pytest
 
-from chalicelib.bootstrap import Application
+from chalicelib.bootstrap import Application, utc_now
 from chalicelib.domain.audit import AuditEntry
+from chalicelib.domain.dead_letter import DeadQueue
+from chalicelib.domain.tickets import MessagesTicket
 from chalicelib.errors import TransientError
-from tests.admin import look, visiting
+from chalicelib.services.cached_mailings import CachedMailings
+from chalicelib.services.redrive_dead_letters import RedriveDeadLetters
 from tests.builders import ulid
+from tests.fakes.dead_letters import FakeDeadLetters
+from tests.fakes.imports import FakeUploads
 from tests.gateway import Gateway
-from tests.page_visitor import Visitor
+from tests.visitor import visiting
 
 MAILING = {
     "start_at": "2100-01-01T00:00:00Z",
@@ -123,34 +128,29 @@ def test_what_is_done_is_not_denied_when_its_outcome_cannot_be_stored(
 
 
 def test_the_page_shows_the_trail_to_admins(api: Gateway, built: Application) -> None:
-    assert "Nothing was changed yet" in look(api, "/admin/audit", visiting(built)).text
+    assert "Nothing was changed yet" in visiting(api, built).look("audit").text
     api("POST", "/mailings", MAILING)
     api("POST", f"/mailings/{ulid(7)}/start")
-    page = look(api, "/admin/audit", visiting(built))
+    page = visiting(api, built).look("audit")
     assert page.status == 200
     assert "POST /mailings/{mailing_id}/start" in page.text
     assert "16 characters" in page.text
-    assert "No entry matches" in look(api, "/admin/audit?subject=nobody", visiting(built)).text
+    assert "No entry matches" in visiting(api, built).look("audit?subject=nobody").text
     for role in ("viewer", "editor", "sender"):
-        assert look(api, "/admin/audit", visiting(built, role)).status == 403  # type: ignore[arg-type]
+        assert visiting(api, built, role).look("audit").status == 403  # type: ignore[arg-type]
 
 
 def test_the_page_leads_to_older_entries(api: Gateway, built: Application) -> None:
     for _ in range(51):
         api("POST", f"/mailings/{ulid(7)}/start")
-    first = look(api, "/admin/audit?subject=tester", visiting(built)).text
+    first = visiting(api, built).look("audit?subject=tester").text
     older = first.partition('href="./audit?subject')[2].partition('"')[0].replace("&amp;", "&")
     assert first.count("<tr>") == 51
-    assert look(api, f"/admin/audit?subject{older}", visiting(built)).text.count("<tr>") == 2
+    assert visiting(api, built).look(f"audit?subject{older}").text.count("<tr>") == 2
 
 
 def test_what_is_done_on_the_pages_stands_in_the_same_trail(api: Gateway, built: Application) -> None:
-    visitor = Visitor(api)
-    headers = visiting(built)
-    visitor.cookies = dict([headers["cookie"].split("=", 1)])
-    page = visitor.get("").text
-    csrf = page.partition('name="csrf" value="')[2].partition('"')[0]
-    assert visitor.post("preferences", {"csrf": csrf, "language": "xx"}).status == 422
+    assert visiting(api, built).post("preferences", {"language": "xx"}).status == 422
     (entry,) = trail(api)
     assert (entry["subject"], entry["via"], entry["action"], entry["outcome"]) == (
         "user|1",
@@ -158,3 +158,48 @@ def test_what_is_done_on_the_pages_stands_in_the_same_trail(api: Gateway, built:
         "POST /admin/preferences",
         422,
     )
+
+
+def test_what_has_no_two_states_says_what_came_of_it(
+    api: Gateway, built: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built.__dict__.pop("send_test", None)
+    letters = FakeDeadLetters(utc_now)
+    letters.add(DeadQueue.SEND, MessagesTicket(v=1, mailing_id=ulid(7), message_ids=[1]).model_dump_json())
+    mailings = CachedMailings(built.mailings, utc_now)
+    again = RedriveDeadLetters(letters, mailings, built.tickets, built.scheduler, utc_now)
+    monkeypatch.setitem(built.__dict__, "redrive_dead_letters", again)
+    monkeypatch.setitem(built.__dict__, "uploads", FakeUploads())
+    built.__dict__.pop("manage_imports", None)
+    mailing = api("POST", "/mailings", MAILING).json["id"]
+    client = api("POST", "/clients", CLIENT).json["id"]
+    me = visiting(api, built)
+
+    sent = me.post(f"mailings/{mailing}/test", {"phone": CLIENT["phone"], "key": ulid(8)})
+    begun = me.post("clients/imports")
+    assert me.look("clients/export?tag=x").status == 200
+    assert me.look("clients/export?operator_code=x").status == 422
+    me.post("dead-letters/redrive", {"queue": "send"})
+    built.__dict__.pop("manage_imports", None)
+
+    redriven, refused, exported, imported, test = trail(api, "?action=/admin/")
+    assert (redriven["target"], list(redriven["changes"])) == ("send", ["redriven"])
+    assert (refused["outcome"], refused["changes"]) == (422, {})
+    assert (exported["action"], exported["changes"]) == ("GET /admin/clients/export", fact("exported", "0"))
+    assert begun.headers["Location"].endswith(imported["target"])
+    assert imported["changes"] == fact("kind", "clients")
+    assert test["target"] == mailing
+    assert test["changes"] == fact("client_id", client) | fact("message_id", sent.headers["Location"].split("/")[-1])
+
+
+def fact(name: str, value: str) -> dict[str, dict[str, str | None]]:
+    return {name: {"before": None, "after": value}}
+
+
+def test_a_lifted_suppression_says_since_when_it_was(api: Gateway) -> None:
+    api("POST", "/suppressions", {"phone": CLIENT["phone"]})
+    api("DELETE", f"/suppressions/{CLIENT['phone']}")
+    lifted, _ = trail(api)
+    assert lifted["target"] == "*******4567"
+    assert lifted["changes"]["phone"] == {"before": "*******4567", "after": None}
+    assert set(lifted["changes"]) == {"phone", "created_at"}

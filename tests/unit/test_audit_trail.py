@@ -6,7 +6,7 @@ import pytest
 from chalicelib.domain.audience import AudienceFilter
 from chalicelib.domain.audit import AuditEntry, AuditFilter, differences
 from chalicelib.ports import Page
-from chalicelib.services.audit_trail import Audit, Deed, changed
+from chalicelib.services.audit_trail import Audit, Deed, changed, did
 from tests.builders import NOW, client, mailing, ulid
 from tests.fakes.clock import FakeClock
 
@@ -54,6 +54,14 @@ def test_whoever_is_killed_leaves_an_entry_without_an_outcome() -> None:
 
 def test_outside_of_an_audited_change_nothing_is_told() -> None:
     changed("x", None, client())  # as the planner does: no one listens
+    did("x", number=1)
+
+
+def test_what_has_no_two_states_is_told_by_facts() -> None:
+    trail = FakeTrail()
+    Audit(trail, FakeClock(), lambda: ulid(1)).around(DEED, lambda: did("send", redriven=3), lambda _: 202)
+    _, entry = trail.saved
+    assert (entry.target, entry.changes) == ("send", {"redriven": (None, "3")})
 
 
 def test_differences_tell_both_sides_and_neither_texts_nor_phones() -> None:

@@ -10,20 +10,24 @@ if (zone && !/(^|;\s*)zone=/.test(document.cookie)) {
 }
 
 // Parts marked `data-live="seconds"` follow the server: the same page is read again and the parts of the same id are put
-// in the place of the old ones. Not while hidden, and not under somebody's hands.
+// in the place of the old ones. Not while hidden, and not under somebody's hands; not any more once none is live.
 const live = [...document.querySelectorAll("[data-live][id]")];
 if (live.length) {
   const seconds = Math.min(...live.map((part) => Number(part.dataset.live) || 5));
-  setInterval(async () => {
+  const turns = setInterval(async () => {
     if (document.hidden) return;
     try {
       const answer = await fetch(location.href, { headers: { "X-Live": "1" } });
       if (!answer.ok || answer.redirected) return;
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      let held = false;
       for (const part of document.querySelectorAll("[data-live][id]")) {
         const other = fresh.getElementById(part.id);
-        if (other && !part.contains(document.activeElement) && part.innerHTML !== other.innerHTML) part.innerHTML = other.innerHTML;
+        if (!other || part.innerHTML === other.innerHTML) continue;
+        if (part.contains(document.activeElement)) held = true;
+        else part.innerHTML = other.innerHTML;
       }
+      if (!held && !fresh.querySelector("[data-live][id]")) clearInterval(turns);
     } catch { /* offline: the next turn tries again */ }
   }, seconds * 1000);
 }

@@ -20,6 +20,7 @@ _LOGIN = """\
 <!doctype html>
 <html lang="en">
 <title>Vestnik: log in</title>
+<link rel="icon" href="data:,">
 <h1>Log in to Vestnik</h1>
 <p>The development issuer. Users: {{ users | join(", ") }}; the password is the name.</p>
 {% if refused %}<p role="alert">There is no such user, or the password is another.</p>{% endif %}
