@@ -1,6 +1,5 @@
 """Every page as somebody reads it who reads Russian: nothing English is left that is not marked so."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
