@@ -14,6 +14,7 @@ from urllib3.exceptions import DecodeError, HTTPError
 from urllib3.exceptions import TimeoutError as SilenceError
 
 from chalicelib.adapters.deadline import Call, DeadlineAdapter
+from chalicelib.correlation import current_correlation_id
 from chalicelib.domain.answer import Answer, AnswerKind
 from chalicelib.errors import TransientError
 from chalicelib.observability import count
@@ -88,6 +89,8 @@ class ProviderClient:
         request = self._prepared_for(token).copy()
         request.url, request.body = url, body
         request.headers["Content-Length"] = str(len(body))
+        if correlation_id := current_correlation_id():
+            request.headers["X-Request-Id"] = correlation_id
         timeouts = (min(self._connect_timeout_seconds, remaining), remaining)
         with self._adapter.within(remaining) as call:
             try:

@@ -10,7 +10,9 @@ from typing import Any
 from chalicelib.domain.phone import mask
 
 KEPT = timedelta(days=365)
-_OURS = frozenset({"id", "version", "updated_at", "sweep"})  # change with every change and tell nothing
+_OURS = frozenset(
+    {"id", "version", "updated_at", "sweep", "correlation_id"}
+)  # change with every change and tell nothing
 
 Changes = Mapping[str, tuple[str | None, str | None]]
 """By field what it was and what it became; None: there was or is none."""
