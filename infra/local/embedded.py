@@ -206,6 +206,7 @@ class EmbeddedStack:
         return {
             "DeletionProtection": "false",
             "RequireTls": "false",
+            "SavedQueries": "false",
             "ProviderToken": provider_token,
             **{parameter_name(variable): value for variable, value in settings.items()},
             **self._options.parameters,

@@ -320,11 +320,12 @@ def test_embedded_stack_that_is_not_up_is_said_to_be_so(tmp_path: Path, capsys: 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ([], "one of the arguments --mailing --message --client is required"),
+        ([], "one of the arguments --mailing --message --client --request is required"),
         (["--mailing", MAILING, "--message", "1"], "not allowed with argument --mailing"),
         (["--message", "x"], "'x' is not the id of a message"),
         (["--mailing", f'{MAILING}"'], "is not the id of a mailing"),
         (["--client", CLIENT.lower()], "is not the id of a client"),
+        (["--request", "a b"], "'a b' is not the id of a request"),
         (["--client", CLIENT, "--since", "1w"], "'1w' is no period; write 30m, 2h or 7d"),
     ],
 )
