@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import journal
+from bundle import make_bundle
 from chalicelib.adapters.function_logs import CloudWatchFunctionLogs
 from chalicelib.domain.journal import Subject
 from chalicelib.services.read_journal import ReadJournal
 from tests.e2e.conftest import StartStack
 from tests.e2e.steps import drained, finished, load_clients
 from tests.log_leaks import logs_of
+from tests.merged_template import of_type
 from tests.running_stack import RunningStack, poll
 
 CLIENTS = 60
-TEMPLATE = Path(__file__).parents[2] / "infra" / "template.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -151,16 +151,9 @@ def test_saved_queries_name_fields_that_lines_have(large: RunningStack) -> None:
 
 
 def saved_queries() -> dict[str, str]:
-    class Loader(yaml.SafeLoader):
-        pass
-
-    Loader.add_multi_constructor("!", lambda *_: None)
-    resources = yaml.load(TEMPLATE.read_text(), Loader)["Resources"]  # noqa: S506 - a safe loader, blind to intrinsics
-    return {
-        name: resource["Properties"]["QueryString"]
-        for name, resource in resources.items()
-        if resource.get("Type") == "AWS::Logs::QueryDefinition"
-    }
+    template = json.loads(make_bundle().template.read_text())
+    queries = of_type(template, "AWS::Logs::QueryDefinition")
+    return {name: query["QueryString"] for name, query in queries.items()}
 
 
 def fields_of(query: str) -> set[str]:
