@@ -58,14 +58,14 @@ def receive_imports(records: Sequence[Record], run: RunImport, dead_letter: Dead
     """Work off a batch of the import queue; arguments and answer as for `receive_messages`."""
     tickets, failed = _read(ImportTicket, records, dead_letter)
     for record, ticket in tickets:
-        try:
-            with correlated(ticket.correlation_id):
+        with correlated(ticket.correlation_id):
+            try:
                 for import_id in ticket.import_ids:
                     run(import_id, stop_at)
-        except Exception:
-            ids = {"import_ids": ticket.import_ids}
-            logger.exception("import interrupted; its ticket comes again", extra=ids)
-            failed.append(record)
+            except Exception:
+                ids = {"import_ids": ticket.import_ids}
+                logger.exception("import interrupted; its ticket comes again", extra=ids)
+                failed.append(record)
     return _report(failed)
 
 
