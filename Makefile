@@ -32,9 +32,9 @@ run: up ## The main job: brings the stack up, loads sample clients, sends a mail
 	@$(RUN) infra/local/main_job.py
 
 .PHONY: logs
-logs: $(INSTALLED) ## What happened to one id, over all functions: MAILING=, MESSAGE= or CLIENT=; also SINCE=2h, STAGE=stack on AWS
+logs: $(INSTALLED) ## What happened to one id, over all functions: MAILING=, MESSAGE=, CLIENT= or REQUEST=; also SINCE=2h, STAGE=stack on AWS
 	@$(RUN) infra/local/journal.py $(if $(MAILING),--mailing '$(MAILING)') $(if $(MESSAGE),--message '$(MESSAGE)') \
-		$(if $(CLIENT),--client '$(CLIENT)') $(if $(SINCE),--since '$(SINCE)') $(if $(STAGE),--stack-name '$(STAGE)')
+		$(if $(CLIENT),--client '$(CLIENT)') $(if $(REQUEST),--request '$(REQUEST)') $(if $(SINCE),--since '$(SINCE)') $(if $(STAGE),--stack-name '$(STAGE)')
 
 .PHONY: token
 token: $(INSTALLED) ## An access token of the development issuer: SCOPE="clients:read clients:write" (default: every scope)

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ from chalicelib.adapters.import_repository import DynamoImportRepository
 from chalicelib.adapters.mailing_repository import DynamoMailingRepository
 from chalicelib.adapters.message_lists import DynamoMessageLists
 from chalicelib.adapters.message_repository import DUE_SHARDS, DynamoMessageRepository
-from chalicelib.adapters.provider_client import ProviderClient
+from chalicelib.adapters.provider_client import ProviderClient, Subsegment
 from chalicelib.adapters.queues import QueueUrls, SqsTicketQueue
 from chalicelib.adapters.scheduler import EventBridgeScheduler, ScheduleTarget
 from chalicelib.adapters.secrets import Secrets, Token
@@ -109,6 +110,11 @@ class Application:
         self.settings = settings
         self.clock = clock
         observability.configure(settings.log_level)
+        self.subsegment: Subsegment = nullcontext
+        if settings.tracing == "Active":
+            from chalicelib.adapters.tracing import Tracing  # noqa: PLC0415 - brings the SDK along, for nobody else
+
+            self.subsegment = Tracing().subsegment
         tables.bind(settings.table_prefix, self.dynamodb.client)
 
     # Adapters
@@ -298,6 +304,7 @@ class Application:
             Token(self.secrets, self.settings.provider_token_secret),
             connect_timeout_seconds=self.settings.provider_connect_timeout_seconds,
             pool_size=self.settings.sender_threads,
+            subsegment=self.subsegment,
         )
 
     # Services

@@ -68,6 +68,7 @@ class Tuning(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    tracing: Literal["PassThrough", "Active"] = "PassThrough"  # by X-Ray
 
     # To the letter as tokens have it in `iss`: Auth0's ends with a slash.
     issuer_url: Annotated[str, AfterValidator(require_https_off_loopback), AfterValidator(_require_no_query)] | None = (

@@ -1,7 +1,7 @@
 """Logs and metrics, in the shapes that CloudWatch reads.
 
 Services and adapters log through stdlib `logging`, with ids as `extra`; the lines of every logger below
-`chalicelib` leave in the JSON shape of the Powertools Logger, and carry what `logger.append_context_keys` added.
+`chalicelib` leave in the JSON shape of the Powertools Logger, and carry the ids of the work at hand (`correlation`).
 """
 
 import logging
@@ -9,10 +9,22 @@ import logging
 from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
+from chalicelib.correlation import ids_at_hand
+
 SERVICE = "vestnik"
 NAMESPACE = "Vestnik"
 
 logger = Logger(service=SERVICE, level="INFO", utc=True, use_rfc3339=True)
+
+
+def _with_ids(record: logging.LogRecord) -> bool:
+    """Add the ids of the work at hand to a line that does not name them itself."""
+    for name, id_ in ids_at_hand().items():
+        record.__dict__.setdefault(name, id_)
+    return True
+
+
+logger.logger_handler.addFilter(_with_ids)
 
 
 def configure(level: str) -> None:

@@ -18,10 +18,14 @@ Seen = TypeVar("Seen")
 
 @dataclass
 class RunningStack:
-    """A stack that is up: its API, its provider simulator and its AWS services."""
+    """A stack that is up: its API, its provider simulator and its AWS services.
+
+    `at_the_end` is called once, before it ends.
+    """
 
     embedded: EmbeddedStack
     info: StackInfo
+    at_the_end: Callable[["RunningStack"], None] | None = None
 
     @property
     def token(self) -> str:
@@ -104,9 +108,14 @@ class RunningStack:
         return LocalSession(int(self.info.aws_endpoint_url.rpartition(":")[2]))
 
     def close(self) -> None:
-        """End it whole."""
-        self._http.close()
-        self.embedded.down()
+        """End it whole. Repeating it changes nothing."""
+        look, self.at_the_end = self.at_the_end, None
+        try:
+            if look:
+                look(self)
+        finally:
+            self._http.close()
+            self.embedded.down()
 
 
 def poll(look: Callable[[], Seen], *, until: Callable[[Seen], bool], deadline_seconds: float) -> Seen:

@@ -85,11 +85,11 @@ def _before(month: str) -> str:
 
 
 def _packed(entry: AuditEntry) -> str:
-    return json.dumps([entry.at.isoformat(), entry.via, entry.outcome, entry.changes])
+    return json.dumps([entry.at.isoformat(), entry.via, entry.outcome, entry.changes, entry.request_id])
 
 
 def _unpacked(item: Item) -> AuditEntry:
-    at, via, outcome, changes = json.loads(item["entry"]["S"])
+    at, via, outcome, changes, *later = json.loads(item["entry"]["S"])
     return AuditEntry(
         id=item["id"]["S"],
         at=datetime.fromisoformat(at),
@@ -99,4 +99,5 @@ def _unpacked(item: Item) -> AuditEntry:
         target=item["target"]["S"] if "target" in item else None,
         outcome=outcome,
         changes={name: (before, after) for name, (before, after) in changes.items()},
+        request_id=later[0] if later else None,
     )

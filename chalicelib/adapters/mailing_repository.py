@@ -31,6 +31,7 @@ _SAME_NAMES = (
     "sweep",
     "version",
     "test_of",
+    "correlation_id",
 )
 
 

@@ -3,6 +3,8 @@
 import json
 import logging
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -14,6 +16,7 @@ from urllib3.exceptions import DecodeError, HTTPError
 from urllib3.exceptions import TimeoutError as SilenceError
 
 from chalicelib.adapters.deadline import Call, DeadlineAdapter
+from chalicelib.correlation import current_correlation_id
 from chalicelib.domain.answer import Answer, AnswerKind
 from chalicelib.errors import TransientError
 from chalicelib.observability import count
@@ -29,6 +32,9 @@ _NO_TOKEN = Answer(AnswerKind.UNAUTHORIZED, "no_token")
 PROMPT_SECONDS = 0.1
 END_SECONDS = 1.0
 MAX_RETRY_AFTER = timedelta(days=30)  # as long as a mailing lasts
+
+
+Subsegment = Callable[[str], AbstractContextManager[object]]  # of a trace, by its name
 
 
 class Token(Protocol):
@@ -51,12 +57,22 @@ class ProviderClient:
         token: the bearer token, read for each request.
         connect_timeout_seconds: until a connection stands.
         pool_size: how many threads send.
+        subsegment: stands around each request, for whoever traces.
     """
 
-    def __init__(self, base_url: str, token: Token, *, connect_timeout_seconds: float, pool_size: int) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        token: Token,
+        *,
+        connect_timeout_seconds: float,
+        pool_size: int,
+        subsegment: Subsegment = nullcontext,
+    ) -> None:
         self._base_url = base_url
         self._token = token
         self._connect_timeout_seconds = connect_timeout_seconds
+        self._subsegment = subsegment
         self._adapter = DeadlineAdapter(pool_size)
         self._session = requests.Session()
         self._session.trust_env = False
@@ -88,8 +104,10 @@ class ProviderClient:
         request = self._prepared_for(token).copy()
         request.url, request.body = url, body
         request.headers["Content-Length"] = str(len(body))
+        if correlation_id := current_correlation_id():
+            request.headers["X-Request-Id"] = correlation_id
         timeouts = (min(self._connect_timeout_seconds, remaining), remaining)
-        with self._adapter.within(remaining) as call:
+        with self._subsegment("provider"), self._adapter.within(remaining) as call:
             try:
                 # Without the session: it would look for cookies, hooks, proxies and redirects, and there are none.
                 response = self._adapter.send(request, stream=True, timeout=timeouts)

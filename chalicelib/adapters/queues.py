@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.adapters.dynamodb import chunks
+from chalicelib.correlation import CORRELATION_ID, current_correlation_id
 from chalicelib.domain.mailing import Mailing
-from chalicelib.domain.tickets import ImportTicket, MessagesTicket, SegmentTicket, Ticket
+from chalicelib.domain.tickets import ImportTicket, MailingTicket, MessagesTicket, SegmentTicket
 from chalicelib.errors import TransientError
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class QueueUrls:
 class SqsTicketQueue:
     """Tickets over SQS, each in the group of its mailing: SQS serves groups fairly, a large one starves no other.
 
-    Everything raises `TransientError` when SQS does not take it after three tries.
+    Each carries the correlation id of the work that queues it. Everything raises `TransientError` when SQS does not
+    take it after three tries.
     """
 
     def __init__(self, client: "SQSClient", urls: QueueUrls) -> None:
@@ -91,7 +93,8 @@ class SqsTicketQueue:
             raise TransientError(str(error)) from error
         return sum(map(int, answer["Attributes"].values()))
 
-    def _send(self, url: str, tickets: Sequence[tuple[Ticket | ImportTicket, timedelta]]) -> None:
+    def _send(self, url: str, tickets: Sequence[tuple[MailingTicket | ImportTicket, timedelta]]) -> None:
+        attributes = _attributes(**{CORRELATION_ID: current_correlation_id()})
         for chunk in chunks(tickets, _BATCH):
             entries: Any = [
                 {
@@ -99,6 +102,7 @@ class SqsTicketQueue:
                     "MessageBody": ticket.model_dump_json(),
                     "MessageGroupId": ticket.group,
                     "DelaySeconds": math.ceil(delay.total_seconds()),
+                    "MessageAttributes": attributes,
                 }
                 for index, (ticket, delay) in enumerate(chunk)
             ]
@@ -115,8 +119,12 @@ class SqsTicketQueue:
                 raise TransientError(f"SQS refused tickets: {json.dumps(answer['Failed'])}")
 
     def _dead_letter(self, url: str, body: str, cause: str) -> None:
-        attributes: Any = {"cause": {"DataType": "String", "StringValue": cause}}
+        attributes = _attributes(cause=cause, **{CORRELATION_ID: current_correlation_id()})
         try:
             self._client.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes)
         except (ClientError, BotoCoreError) as error:
             raise TransientError(str(error)) from error
+
+
+def _attributes(**values: str | None) -> Any:  # noqa: ANN401 - as boto3 takes them
+    return {name: {"DataType": "String", "StringValue": value} for name, value in values.items() if value is not None}

@@ -164,6 +164,7 @@ class MailingItem(Model):
     sweep = NumberAttribute(default=0)
     version = NumberAttribute()
     test_of = UnicodeAttribute(null=True)
+    correlation_id = UnicodeAttribute(null=True)
 
     by_id = MailingsById()
     by_status = MailingsByStatus()

@@ -40,6 +40,7 @@ class AuditEntryResponse(WireModel):
     action: Annotated[str, Field(examples=["POST /mailings/{mailing_id}/start"])]
     target: str | None
     outcome: int | None = Field(description="HTTP status of the answer; null: it was begun, and its end is not known")
+    request_id: str | None = Field(description="the request's `X-Request-Id`, by which the log has it")
     changes: Mapping[str, ChangeResponse] = Field(description="texts by length and hash, phones by their last digits")
 
     @classmethod
@@ -53,6 +54,7 @@ class AuditEntryResponse(WireModel):
             action=entry.action,
             target=entry.target,
             outcome=entry.outcome,
+            request_id=entry.request_id,
             changes={
                 name: ChangeResponse(before=before, after=after) for name, (before, after) in entry.changes.items()
             },

@@ -4,7 +4,8 @@ import re
 
 from chalice.app import Request, Response
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+from chalicelib.correlation import REQUEST_ID
+
 _LOOPBACK = re.compile(r"(localhost|([a-z0-9-]+\.)+localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?", re.IGNORECASE)
 _SECURITY = {
     "Cache-Control": "no-store",

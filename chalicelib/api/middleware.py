@@ -15,6 +15,7 @@ from chalicelib.api.parameters import could_be_id, known_ids
 from chalicelib.api.problems import HttpError, answers_problems, problem
 from chalicelib.api.resource import PRINCIPAL, Operation
 from chalicelib.bootstrap import application
+from chalicelib.correlation import correlated
 from chalicelib.errors import ConfigurationError, NotFoundError
 from chalicelib.observability import logger
 
@@ -40,7 +41,7 @@ class Middleware:
         """Answer a request."""
         started = time.perf_counter()
         method, id_ = request.method, request_id(request)
-        with logger.append_context_keys(request_id=id_):
+        with correlated(id_):
             response = _as_problem(self._answer(request, get_response))
             _complete(request, response, id_)
             if method == "HEAD":

@@ -10,7 +10,9 @@ from typing import Any
 from chalicelib.domain.phone import mask
 
 KEPT = timedelta(days=365)
-_OURS = frozenset({"id", "version", "updated_at", "sweep"})  # change with every change and tell nothing
+_OURS = frozenset(
+    {"id", "version", "updated_at", "sweep", "correlation_id"}
+)  # change with every change and tell nothing
 
 Changes = Mapping[str, tuple[str | None, str | None]]
 """By field what it was and what it became; None: there was or is none."""
@@ -28,6 +30,7 @@ class AuditEntry:
         target: the id of what it was done to; None while that is not known.
         outcome: HTTP status of the answer; None: it was begun, and nobody knows what became of it.
         changes: what differed afterwards. Texts are told by hash and length, phones by their last digits.
+        request_id: of the request, by which the log has it; None for entries of before it was kept.
     """
 
     id: str
@@ -38,6 +41,7 @@ class AuditEntry:
     target: str | None
     outcome: int | None
     changes: Changes
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The journal: lines that functions logged, and whether they speak of a mailing, a message or a client."""
+"""The journal: lines that functions logged, and whether they speak of a mailing, a message, a client or a request."""
 
 import json
 import re
@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from chalicelib.correlation import CORRELATION_ID
+
 FUNCTIONS = ("api", "planner", "plan-segment", "sender", "importer", "dispatcher", "drift-check")
 MILESTONE = "mailing "  # with which the messages of a mailing's milestones begin
 _NOT_SHOWN = frozenset(
     {
         *("timestamp", "level", "message"),  # shown apart
-        *("location", "service", "request_id", "xray_trace_id"),
+        *("location", "service", "xray_trace_id"),
         *("exception_name", "stack_trace"),  # `exception` says the same
     }
 )
@@ -61,15 +63,21 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whose journal it is: `kind` is mailing, message or client."""
+    """Whose journal it is: `kind` is mailing, message, client or request."""
 
     kind: str
     id: str
 
+    @property
+    def is_request(self) -> bool:
+        """Tell whether it is a request to the API, with all that came of it."""
+        return self.kind == "request"
+
     def is_in(self, line: Line) -> bool:
         """Tell whether the line names it as what it is, alone or in a list."""
-        several = line.fields.get(f"{self.kind}_ids")
-        named = [line.fields.get(f"{self.kind}_id"), *(several if isinstance(several, list) else [])]
+        field = CORRELATION_ID if self.is_request else f"{self.kind}_id"
+        several = line.fields.get(f"{field}s")
+        named = [line.fields.get(field), *(several if isinstance(several, list) else [])]
         return self.id in map(str, named)  # of a request's path, a message's id is text; everywhere else a number
 
     def has_milestone(self, line: Line) -> bool:

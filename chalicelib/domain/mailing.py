@@ -45,6 +45,7 @@ class Mailing:
     its messages are listed) and `express` are fixed when it starts, `planned_at` when each client of its
     audience has a row. `sweep` is the version of the latest change that its rows have to follow, 0 if there was none.
     `test_of` is the mailing whose text it shows to one client; a mailing that is such a test is in no list or total.
+    `correlation_id` is of the API call that last changed it, and with that set going what functions do for it.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Mailing:
     sweep: int = 0
     version: int = 1
     test_of: str | None = None
+    correlation_id: str | None = None
 
     @property
     def message_parts(self) -> tuple[str, ...]:

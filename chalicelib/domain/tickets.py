@@ -21,11 +21,21 @@ Id = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class Ticket(BaseModel):
-    """What all tickets have: a version, so that a later release can tell its own from these."""
+    """What all tickets have: a version, so that a later release can tell its own from these.
+
+    `correlation_id` is of the API call that set it going. It travels beside the body: a release that does not know it
+    reads the ticket all the same.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     v: Literal[1]
+    correlation_id: Annotated[str | None, Field(exclude=True)] = None
+
+
+class MailingTicket(Ticket):
+    """A ticket of a mailing."""
+
     mailing_id: Id
 
     @property
@@ -34,7 +44,7 @@ class Ticket(BaseModel):
         return self.mailing_id
 
 
-class MessagesTicket(Ticket):
+class MessagesTicket(MailingTicket):
     """Look at these messages of a mailing."""
 
     message_ids: Annotated[list[MessageId], Field(min_length=1, max_length=IDS_PER_TICKET)]
@@ -45,18 +55,15 @@ class MessagesTicket(Ticket):
         return self.model_copy(update={"message_ids": head}), self.model_copy(update={"message_ids": tail})
 
 
-class SegmentTicket(Ticket):
+class SegmentTicket(MailingTicket):
     """Plan on at this segment of a mailing."""
 
     segment: Id
 
 
-class ImportTicket(BaseModel):
+class ImportTicket(Ticket):
     """Look at these imports. S3 says so in its own words, when a file was uploaded."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    v: Literal[1]
     import_ids: list[Id]
 
     @property

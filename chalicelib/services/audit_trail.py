@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from chalicelib.correlation import current_correlation_id
 from chalicelib.domain.audit import AuditEntry, AuditFilter, Changes, differences
 from chalicelib.errors import TransientError
 from chalicelib.ports import AuditTrail, Clock, NewId, Page
@@ -76,7 +77,15 @@ class Audit:
         """
         no_changes: Changes = {}
         entry = AuditEntry(
-            self.new_id(), self.clock(), deed.subject, deed.via, deed.action, deed.target, None, no_changes
+            self.new_id(),
+            self.clock(),
+            deed.subject,
+            deed.via,
+            deed.action,
+            deed.target,
+            outcome=None,
+            changes=no_changes,
+            request_id=current_correlation_id(),
         )
         self.trail.save(entry)
         told = _Told(deed.target, {})

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
+from chalicelib.correlation import current_correlation_id
 from chalicelib.domain.mailing import ENDED, NOT_STARTED, STARTED, Mailing, MailingStatus
 from chalicelib.domain.segment import SegmentKind
 from chalicelib.errors import ConflictError
@@ -85,7 +86,13 @@ class ControlMailings:
                 if before.status in ENDED:
                     raise ConflictError(f"{late}: it cannot be {done}")
                 raise ConflictError(f"{late}: with a later end_at it can be {done}")
-            after = replace(before, **changes, updated_at=now, version=before.version + 1)
+            after = replace(
+                before,
+                **changes,
+                updated_at=now,
+                version=before.version + 1,
+                correlation_id=current_correlation_id(),
+            )
             if sweep and before.status not in NOT_STARTED:
                 after = self.sweep(before, after, sweep)
             else:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from chalicelib.correlation import correlated
 from chalicelib.domain.delivery import is_sent_at
 from chalicelib.domain.mailing import STARTED
 from chalicelib.domain.message import PUT_OFF_GRACE, Status
@@ -101,7 +102,9 @@ class DispatchDue:
             segment = self.segments.get(mailing_id, name)
             if segment is not None and not segment.done:
                 self.segments.save(replace(segment, due_at=now + SEGMENT_GRACE))
-                self.tickets.send_segments(mailing_id, [name])
+                mailing = self.cached_mailings.get(mailing_id)
+                with correlated(mailing.correlation_id if mailing else None):
+                    self.tickets.send_segments(mailing_id, [name])
         return len(due)
 
     def _shards(self, status: Status, grace: timedelta, stop_at: datetime) -> Iterator[Look]:
@@ -128,7 +131,8 @@ class DispatchDue:
                 logger.error("due rows of no mailing", extra={"mailing_id": mailing_id, "message_ids": ids})
             elif self.breaker.hold() is None or not is_sent_at(mailing, self.clock()):
                 # While requests are held back, the tickets there are go round: more of them would not end it sooner.
-                self.tickets.send_messages(mailing, [(ticket, timedelta()) for ticket in deal_out(ids)])
+                with correlated(mailing.correlation_id):
+                    self.tickets.send_messages(mailing, [(ticket, timedelta()) for ticket in deal_out(ids)])
 
     def _finish_started(self, stop_at: datetime) -> int:
         looked_at = 0

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass, replace
 
+from chalicelib.correlation import correlated
 from chalicelib.domain.mailing import STARTED, MailingStatus
 from chalicelib.domain.message import OPEN
 from chalicelib.domain.segment import SegmentKind
@@ -39,7 +40,8 @@ class FinishMailing:
                 self.mailings.replace(mailing, replace(mailing, planned_at=self.clock(), version=mailing.version + 1))
             except ConflictError:
                 continue
-            logger.info("mailing planned", extra={"mailing_id": mailing_id})
+            with correlated(mailing.correlation_id):
+                logger.info("mailing planned", extra={"mailing_id": mailing_id})
             break
         self(mailing_id)
 
@@ -63,4 +65,5 @@ class FinishMailing:
             self.mailings.replace(mailing, finished)
         except ConflictError:
             return  # whoever changed it, its next row or the dispatcher brings us back
-        logger.info("mailing finished", extra={"mailing_id": mailing_id})
+        with correlated(mailing.correlation_id):
+            logger.info("mailing finished", extra={"mailing_id": mailing_id})

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
+from chalicelib.correlation import current_correlation_id
 from chalicelib.domain.audience import AudienceFilter
 from chalicelib.domain.local_window import LocalWindow
 from chalicelib.domain.mailing import (
@@ -58,6 +59,7 @@ class NewMailing:
             status=MailingStatus.DRAFT if self.draft else MailingStatus.SCHEDULED,
             created_at=now,
             updated_at=now,
+            correlation_id=current_correlation_id(),
         )
         _check_times(mailing, now)
         return mailing
@@ -135,7 +137,7 @@ class ManageMailings:
             _check_changeable(before, changed)
             if changed & {"start_at", "end_at"}:
                 _check_times(after, now)
-            after = replace(after, updated_at=now, version=before.version + 1)
+            after = replace(after, updated_at=now, version=before.version + 1, correlation_id=current_correlation_id())
             after = self._store(before, after, sweeps=bool(changed & {"end_at", "window"}))
             logger.info("mailing changed", extra={"mailing_id": mailing_id, "fields": sorted(changed)})
             if "start_at" in changed and after.status is MailingStatus.SCHEDULED:
@@ -159,7 +161,13 @@ class ManageMailings:
         def read_and_replace() -> None:
             before = self.get(mailing_id)
             check(before)
-            after = replace(before, status=MailingStatus.DELETED, updated_at=self.clock(), version=before.version + 1)
+            after = replace(
+                before,
+                status=MailingStatus.DELETED,
+                updated_at=self.clock(),
+                version=before.version + 1,
+                correlation_id=current_correlation_id(),
+            )
             self._store(before, after, sweeps=True)
 
         optimistically(read_and_replace)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from chalicelib.correlation import correlated
 from chalicelib.domain.audience import Member, parts_to_read
 from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.segment import Segment, cut
@@ -45,10 +46,15 @@ class PlanMailing:
     def __call__(self, mailing_id: str) -> None:
         """Open the mailing if it is scheduled and due; arm its schedule again if it is not due yet."""
         mailing = self.mailings.get(mailing_id)
-        ids = {"mailing_id": mailing_id}
-        if mailing is None or mailing.status is not MailingStatus.SCHEDULED:
-            logger.info("mailing not to be started", extra=ids | {"status": mailing.status if mailing else None})
-            return
+        with correlated(mailing.correlation_id if mailing else None, mailing_id=mailing_id):
+            if mailing is None or mailing.status is not MailingStatus.SCHEDULED:
+                ids = {"mailing_id": mailing_id}
+                logger.info("mailing not to be started", extra=ids | {"status": mailing.status if mailing else None})
+            else:
+                self._start(mailing)
+
+    def _start(self, mailing: Mailing) -> None:
+        ids = {"mailing_id": mailing.id}
         now = self.clock()
         if now < mailing.start_at:
             self.scheduler.put(mailing)
@@ -66,10 +72,10 @@ class PlanMailing:
             extra=ids | {"segments": len(segments), "express": opened.express, "late_seconds": opened.late_seconds},
         )
         if members is None:
-            self.tickets.send_segments(mailing_id, [segment.segment for segment in segments])
+            self.tickets.send_segments(mailing.id, [segment.segment for segment in segments])
         else:
             self.plan.at_once(opened, segments[0], members)
-        self.scheduler.remove(mailing_id)
+        self.scheduler.remove(mailing.id)
 
     def _open(self, mailing: Mailing, now: datetime, *, small: bool) -> tuple[Mailing, list[Segment]]:
         parts = parts_to_read(mailing.filter)

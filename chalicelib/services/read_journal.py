@@ -1,4 +1,4 @@
-"""Read the journal of a mailing, a message or a client out of what all functions logged."""
+"""Read the journal of a mailing, a message, a client or a request out of what all functions logged."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -64,10 +64,11 @@ class ReadJournal:
         Args:
             subject: whose lines.
             since: lines that arrived in the log before are left out.
-            reads: tell of answered GET requests too.
+            reads: tell of answered GET requests too; where the subject is a request, it may be one of them.
             limit: lines at most, but for those of the same millisecond; None: all.
             within: begin no further call of the log service after this time; None: whenever.
         """
+        reads = reads or subject.is_request
         until = None if within is None else self.clock() + within
 
         def search(terms: Sequence[str], wanted: Callable[[Line], bool]) -> list[_Found]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from chalicelib.correlation import CORRELATION_ID, correlated
 from chalicelib.domain.tickets import AnyTicket, ImportTicket, MessagesTicket, SegmentTicket, read
 from chalicelib.errors import PermanentError, TransientError
 from chalicelib.services.plan_mailing import PlanMailing
@@ -25,7 +26,7 @@ def receive_messages(
     """Work off a batch of the sender's queues.
 
     Args:
-        records: of an SQS event: `messageId`, `body`.
+        records: of an SQS event: `messageId`, `body`, `messageAttributes` with the correlation id.
         send: does the work.
         dead_letter: takes a body that cannot be read, and the cause.
         stop_at: when everything must be recorded.
@@ -44,11 +45,12 @@ def receive_segments(
     """Work off a batch of the plan queue; arguments and answer as for `receive_messages`."""
     tickets, failed = _read(SegmentTicket, records, dead_letter)
     for record, ticket in tickets:
-        try:
-            plan(ticket, stop_at)
-        except Exception:
-            logger.exception("segment not planned; its ticket comes again", extra={"mailing_id": ticket.mailing_id})
-            failed.append(record)
+        with correlated(ticket.correlation_id, mailing_id=ticket.mailing_id):
+            try:
+                plan(ticket, stop_at)
+            except Exception:
+                logger.exception("segment not planned; its ticket comes again", extra={"mailing_id": ticket.mailing_id})
+                failed.append(record)
     return _report(failed)
 
 
@@ -56,13 +58,14 @@ def receive_imports(records: Sequence[Record], run: RunImport, dead_letter: Dead
     """Work off a batch of the import queue; arguments and answer as for `receive_messages`."""
     tickets, failed = _read(ImportTicket, records, dead_letter)
     for record, ticket in tickets:
-        try:
-            for import_id in ticket.import_ids:
-                run(import_id, stop_at)
-        except Exception:
-            ids = {"import_ids": ticket.import_ids}
-            logger.exception("import interrupted; its ticket comes again", extra=ids)
-            failed.append(record)
+        with correlated(ticket.correlation_id):
+            try:
+                for import_id in ticket.import_ids:
+                    run(import_id, stop_at)
+            except Exception:
+                ids = {"import_ids": ticket.import_ids}
+                logger.exception("import interrupted; its ticket comes again", extra=ids)
+                failed.append(record)
     return _report(failed)
 
 
@@ -84,18 +87,27 @@ def _read(
     """Read tickets; returns them with their records, and the records that could not even be set aside."""
     tickets, failed = [], []
     for record in records:
+        correlation_id = _correlation_id(record)
         try:
-            tickets.append((record, read(shape, record["body"])))
+            ticket = read(shape, record["body"])
         except PermanentError as error:
             ids = {"cause": str(error), "sqs_message_id": record["messageId"]}
-            try:
-                dead_letter(record["body"], str(error))
-            except TransientError:
-                logger.exception("ticket could not be set aside", extra=ids)
-                failed.append(record)
-            else:
-                logger.error("ticket set aside", extra=ids)  # noqa: TRY400 - the cause says it all
+            with correlated(correlation_id):
+                try:
+                    dead_letter(record["body"], str(error))
+                except TransientError:
+                    logger.exception("ticket could not be set aside", extra=ids)
+                    failed.append(record)
+                else:
+                    logger.error("ticket set aside", extra=ids)  # noqa: TRY400 - the cause says it all
+        else:
+            tickets.append((record, ticket.model_copy(update={CORRELATION_ID: correlation_id})))
     return tickets, failed
+
+
+def _correlation_id(record: Record) -> str | None:
+    attribute = record.get("messageAttributes", {}).get(CORRELATION_ID)
+    return str(attribute["stringValue"]) if attribute else None
 
 
 def _report(failed: Iterable[Record]) -> Report:

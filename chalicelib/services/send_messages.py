@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from chalicelib.correlation import CORRELATION_ID, correlated
 from chalicelib.domain.breaker import Hold
 from chalicelib.domain.client import Client
 from chalicelib.domain.delivery import is_sent_at
@@ -75,6 +76,7 @@ class _Run:
         self._stop_at = stop_at
         self._begin_until = stop_at - service.deliver.policy.request_timeout
         self._waiting = deque(enumerate(tickets))
+        self._correlation_ids = {ticket.mailing_id: ticket.correlation_id for ticket in tickets}
         self._flying = 0
         self._results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
         self._to_record: list[_Result] = []
@@ -168,10 +170,12 @@ class _Run:
 
     def _deliver(self, position: int, message: Message, client: Client | None, read_at: datetime) -> None:
         outcome: Outcome | Undone | None = None
+        ids: dict[str, str | int] = {"message_id": message.id, "client_id": message.client_id}
         try:
-            outcome = self._service.deliver(message, client, read_at, self._begin_until)
+            with correlated(self._correlation_ids[message.mailing_id], mailing_id=message.mailing_id, **ids):
+                outcome = self._service.deliver(message, client, read_at, self._begin_until)
         except Exception:
-            logger.exception("delivery failed", extra={"mailing_id": message.mailing_id, "message_id": message.id})
+            logger.exception("delivery failed", extra=self._ids(message.mailing_id) | ids)
         finally:
             self._results.put(_Result(position, message, outcome))
 
@@ -210,7 +214,7 @@ class _Run:
             try:
                 stored = self._service.messages.record(mailing_id, outcomes)
             except Exception as error:
-                logger.exception("outcomes could not be recorded", extra={"mailing_id": mailing_id})
+                logger.exception("outcomes could not be recorded", extra=self._ids(mailing_id))
                 if isinstance(error, TransientError) and self._service.clock() < self._stop_at:
                     self._to_record += share
                     self._flush_at = self._service.clock() + FLUSH_AFTER
@@ -229,7 +233,7 @@ class _Run:
         try:
             self._queue(mailing_id, delays(waits))
         except TransientError:
-            logger.warning("delayed tickets not queued; due_at brings them back", extra={"mailing_id": mailing_id})
+            logger.warning("delayed tickets not queued; due_at brings them back", extra=self._ids(mailing_id))
 
     def _give_back(self) -> None:
         """Release rows without a request; those that had no time left get a new ticket."""
@@ -239,7 +243,7 @@ class _Run:
                 self._service.messages.release([result.message for result in results])
                 self._queue(mailing_id, [(ids, timedelta()) for ids in deal_out(again)])
             except Exception:
-                logger.exception("rows could not be given back", extra={"mailing_id": mailing_id})
+                logger.exception("rows could not be given back", extra=self._ids(mailing_id))
                 self._failed.update(result.position for result in results)
 
     def _hand_on(self, delay: timedelta = timedelta()) -> None:
@@ -255,22 +259,26 @@ class _Run:
             try:
                 self._queue(mailing_id, [(ids, delay) for _, ids, delay in group])
             except Exception:
-                logger.exception("tickets could not be handed on", extra={"mailing_id": mailing_id})
+                logger.exception("tickets could not be handed on", extra=self._ids(mailing_id))
                 self._failed.update(position for position, _, _ in group)
 
     def _queue(self, mailing_id: str, tickets: Sequence[tuple[Sequence[int], timedelta]]) -> None:
         mailing = self._service.deliver.mailings.get(mailing_id)
         if mailing is None:
-            logger.warning("tickets dropped: there is no such mailing", extra={"mailing_id": mailing_id})
+            logger.warning("tickets dropped: there is no such mailing", extra=self._ids(mailing_id))
         elif tickets:
-            self._service.tickets.send_messages(mailing, tickets)
+            with correlated(self._correlation_ids[mailing_id]):
+                self._service.tickets.send_messages(mailing, tickets)
+
+    def _ids(self, mailing_id: str) -> dict[str, object]:
+        return {"mailing_id": mailing_id, CORRELATION_ID: self._correlation_ids[mailing_id]}
 
     def _finish(self) -> None:
         for mailing_id in self._mailings_touched:
             try:
                 self._service.finish(mailing_id)
             except TransientError:
-                logger.warning("mailing not looked at; the dispatcher does", extra={"mailing_id": mailing_id})
+                logger.warning("mailing not looked at; the dispatcher does", extra=self._ids(mailing_id))
 
 
 def _by_mailing(results: Iterable[_Result]) -> dict[str, list[_Result]]:
@@ -281,4 +289,7 @@ def _by_mailing(results: Iterable[_Result]) -> dict[str, list[_Result]]:
 
 
 def _ids_of(tickets: Iterable[tuple[int, MessagesTicket]]) -> dict[str, object]:
-    return {"mailing_ids": sorted({ticket.mailing_id for _, ticket in tickets})}
+    return {
+        "mailing_ids": sorted({ticket.mailing_id for _, ticket in tickets}),
+        "correlation_ids": sorted({ticket.correlation_id for _, ticket in tickets if ticket.correlation_id}),
+    }

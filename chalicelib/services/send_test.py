@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from chalicelib.correlation import current_correlation_id
 from chalicelib.domain.audience import AudienceFilter
 from chalicelib.domain.delivery import planned
 from chalicelib.domain.mailing import Mailing, MailingStatus
@@ -88,4 +89,5 @@ class SendTest:
             sweep=0,
             version=1,
             test_of=mailing.id,
+            correlation_id=current_correlation_id(),
         )

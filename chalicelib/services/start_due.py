@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chalicelib.correlation import correlated
 from chalicelib.errors import TransientError
 from chalicelib.ports import Clock, MailingRepository, Scheduler
 
@@ -28,9 +29,10 @@ class StartDue:
         """
         due = self.mailings.starting_until(self.clock(), MAX_STARTS)
         for mailing in due:
-            logger.info("mailing is due", extra={"mailing_id": mailing.id})
-            try:
-                self.scheduler.start_now(mailing.id)
-            except TransientError as error:
-                logger.warning("mailing not started", extra={"mailing_id": mailing.id, "error": str(error)})
+            with correlated(mailing.correlation_id):
+                logger.info("mailing is due", extra={"mailing_id": mailing.id})
+                try:
+                    self.scheduler.start_now(mailing.id)
+                except TransientError as error:
+                    logger.warning("mailing not started", extra={"mailing_id": mailing.id, "error": str(error)})
         return [mailing.id for mailing in due]

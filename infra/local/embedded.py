@@ -94,6 +94,11 @@ class EmbeddedStack:
         self._info_file = self._folder / INFO_FILE
         self._memory_file = self._folder / "deployment.json"
 
+    @property
+    def folder(self) -> Path:
+        """Where its state is kept, and its programs' logs."""
+        return self._folder
+
     def info(self) -> StackInfo:
         """Return where the stack answers."""
         return StackInfo(**json.loads(self._info_file.read_text()))
@@ -206,6 +211,7 @@ class EmbeddedStack:
         return {
             "DeletionProtection": "false",
             "RequireTls": "false",
+            "SavedQueries": "false",
             "ProviderToken": provider_token,
             **{parameter_name(variable): value for variable, value in settings.items()},
             **self._options.parameters,

@@ -1,6 +1,7 @@
-"""What happened to one mailing, message or client: the log lines of all functions that name it, in order of time.
+"""What happened to one mailing, message or client, or came of one request to the API.
 
-A line names it in a field (mailing_id, message_id, client_id) or in a list (mailing_ids, message_ids, client_ids).
+These are the log lines of all functions that name it, in order of time.
+A line names it in a field (mailing_id, message_id, client_id, correlation_id) or in a list (mailing_ids and so on).
 The story of a message has its mailing's milestones too: the lines that begin with the word "mailing". Planning
 writes rows in bulk, so a message's own story begins with its first request. GET requests that were answered
 are left out unless --reads is given. What a function says may appear only when its invocation has ended.
@@ -19,16 +20,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 sys.path.insert(1, str(Path(__file__).resolve().parents[2]))  # run by its path, it finds its own folder only
 
 from chalicelib.adapters.function_logs import CloudWatchFunctionLogs
+from chalicelib.correlation import REQUEST_ID
 from chalicelib.domain.journal import FUNCTIONS, Line, Subject
 from chalicelib.services.read_journal import ReadJournal
 from local_error import LocalError
 from story import table
 from targets import Target, add_target, target_of
 
-USAGE = """make logs MAILING=ID | MESSAGE=ID | CLIENT=ID  [SINCE=24h] [STAGE=STACK_NAME]
-       journal.py --mailing ID | --message ID | --client ID  [--since 24h] [--stack-name NAME] [--reads] [--json]"""
+USAGE = """make logs MAILING=ID | MESSAGE=ID | CLIENT=ID | REQUEST=ID  [SINCE=24h] [STAGE=STACK_NAME]
+       journal.py --mailing ID | --message ID | --client ID | --request ID
+           [--since 24h] [--stack-name NAME] [--reads] [--json]"""
 ULID = r"[0-7][0-9A-HJKMNP-TV-Z]{25}"
-IDS = {"mailing": ULID, "message": r"[1-9][0-9]{0,15}", "client": ULID}
+IDS = {"mailing": ULID, "message": r"[1-9][0-9]{0,15}", "client": ULID, "request": REQUEST_ID.pattern}
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 INTERRUPTED = 130
 
@@ -105,10 +108,8 @@ def _period(text: str) -> timedelta:
 
 
 def _nothing_about(subject: Subject) -> str:
-    return (
-        f"make logs: no line of that time names the {subject.kind} {subject.id}; look further back with SINCE=7d, "
-        f"or ask the API: GET /{subject.kind}s/{subject.id}"
-    )
+    missing = f"make logs: no line of that time names the {subject.kind} {subject.id}; look further back with SINCE=7d"
+    return missing if subject.is_request else f"{missing}, or ask the API: GET /{subject.kind}s/{subject.id}"
 
 
 if __name__ == "__main__":

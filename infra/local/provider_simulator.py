@@ -45,7 +45,8 @@ POST /_control          sets the behaviour towards valid requests, replacing the
                         the rest succeed
     seed                integer: makes that choice repeatable
 GET /_received          counts, and the last requests, oldest first; ?limit=100 (to 100000), ?id= for one message;
-                        of each also misbehaved: that its answer, by the behaviour set, is no plain success in time
+                        of each also request_id, its X-Request-Id, and misbehaved: that its answer, by the
+                        behaviour set, is no plain success in time
     requests            all of them, refused ones too
     unique, duplicates  of the ids of valid requests
     accepted            taken as sent, counted when the request is in: also if the connection breaks later;

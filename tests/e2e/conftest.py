@@ -6,6 +6,7 @@ import pytest
 
 from embedded import EmbeddedStack, StackOptions
 from probe import free_port
+from tests.log_leaks import leaks_of
 from tests.running_stack import RunningStack
 
 StartStack = Callable[..., RunningStack]
@@ -15,15 +16,17 @@ StartStack = Callable[..., RunningStack]
 def start_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartStack]:
     """Start a stack of one's own: `start_stack(settings={"MAX_ATTEMPTS": "3"}, parameters={...})`.
 
-    The keywords are fields of StackOptions. The stack ends with the session, or by its `close()`.
+    The keywords are fields of StackOptions. The stack ends with the session, or by its `close()`; all that it has
+    logged is searched then for what must stand in no log.
     """
     started: list[RunningStack] = []
+    leaks: list[str] = []
     numbers = count(1)
 
     def start(**options: object) -> RunningStack:
         folder = tmp_path_factory.mktemp(f"stack-{next(numbers)}")
         embedded = EmbeddedStack(StackOptions(folder=folder, port=free_port(), **options))  # type: ignore[arg-type]
-        running = RunningStack(embedded, embedded.up())
+        running = RunningStack(embedded, embedded.up(), at_the_end=lambda stack: leaks.extend(leaks_of(stack)))
         started.append(running)
         if options.get("emulator") == {"AUTH": "true"}:
             _allow_in_other_words(running)
@@ -32,6 +35,7 @@ def start_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartStack
     yield start
     for running in started:
         running.close()
+    assert not leaks, "\n".join(leaks)
 
 
 @pytest.fixture(scope="session")

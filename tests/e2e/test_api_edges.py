@@ -1,6 +1,7 @@
 """The edges of the API on the packaged application, over real HTTP: keys, tags, headers, other origins, abuse."""
 
 import http.client
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from uuid import uuid4
 import pytest
 import requests
 
+from bundle import make_bundle
 from tests.abuse import ABUSES, Abuse
 from tests.e2e.conftest import StartStack
 from tests.running_stack import TIMEOUT_SECONDS, RunningStack
@@ -101,6 +103,25 @@ def test_every_answer_carries_its_headers(edge: RunningStack, method: str, path:
     assert answer.headers["X-Request-Id"] == "mine-1"
     assert "Strict-Transport-Security" not in answer.headers, "this is loopback"
     assert answer.headers["Vary"] == "Origin"
+
+
+def test_what_the_gateway_refuses_by_itself_bears_its_id(edge: RunningStack) -> None:
+    # The emulator does not read gateway responses out of a template's API, so they are put there one by one.
+    template = json.loads(make_bundle().template.read_text())
+    responses = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"][
+        "x-amazon-apigateway-gateway-responses"
+    ]
+    gateway, api = edge.client("apigateway"), edge.info.api_url.split("/")[-2]
+    for kind, response in responses.items():
+        gateway.put_gateway_response(restApiId=api, responseType=kind, **response)
+    gateway.create_deployment(restApiId=api, stageName="api")
+
+    refused = edge.request("TRACE", "/clients", headers={"X-Request-Id": "mine-1"})
+
+    assert (refused.status_code, refused.headers["Content-Type"]) == (403, "application/problem+json")
+    given = {refused.headers["X-Request-Id"], refused.headers["x-amzn-RequestId"], refused.json()["request_id"]}
+    assert len(given) == 1
+    assert "mine-1" not in given, "the gateway knows no id but its own"
 
 
 def test_head_is_get_without_a_body(edge: RunningStack) -> None:

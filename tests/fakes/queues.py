@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from chalicelib.correlation import current_correlation_id
 from chalicelib.domain.mailing import Mailing
 from chalicelib.domain.message import MAX_TICKET_DELAY
 from chalicelib.domain.tickets import MessagesTicket, SegmentTicket
@@ -51,7 +52,9 @@ class FakeTicketQueue:
         now = self._clock()
         for ids, delay in tickets:
             _check(delay)
-            ticket = MessagesTicket(v=1, mailing_id=mailing.id, message_ids=list(ids))
+            ticket = MessagesTicket(
+                v=1, mailing_id=mailing.id, message_ids=list(ids), correlation_id=current_correlation_id()
+            )
             with self._lock:
                 self.messages.append(Queued(ticket, delay, now + delay, mailing.express))
 
@@ -59,8 +62,11 @@ class FakeTicketQueue:
         now = self._clock()
         _check(delay)
         self.queued_segments += [
-            QueuedSegment(SegmentTicket(v=1, mailing_id=mailing_id, segment=segment), delay, now + delay)
-            for segment in segments
+            QueuedSegment(ticket, delay, now + delay)
+            for ticket in (
+                SegmentTicket(v=1, mailing_id=mailing_id, segment=segment, correlation_id=current_correlation_id())
+                for segment in segments
+            )
         ]
 
     def send_import(self, import_id: str) -> None:

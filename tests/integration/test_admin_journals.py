@@ -63,7 +63,13 @@ def failing_logs(functions: set[str]) -> Iterator[None]:
 
 def test_journal_of_a_mailing_is_told_over_all_functions(api: Gateway, built: Application, logs: Any) -> None:  # noqa: ANN401 - a client of boto3
     says(logs, built, "sender", {"message": "mailing finished", "mailing_id": MAILING}, hours_ago=0.1)
-    line = {"message": "mailing created", "mailing_id": MAILING, "level": "WARNING", "error": XSS, "request_id": "r-1"}
+    line = {
+        "message": "mailing created",
+        "mailing_id": MAILING,
+        "level": "WARNING",
+        "error": XSS,
+        "xray_trace_id": "r-1",
+    }
     says(logs, built, "api", line, {"message": "another's", "mailing_id": ulid(101)})
     shown = visiting(api, built, Role.VIEWER).look(f"mailings/{MAILING}/journal")
     assert shown.status == 200

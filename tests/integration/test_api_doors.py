@@ -164,7 +164,7 @@ def test_logs_carry_the_ids_but_no_phone_text_or_token(api: Gateway, logged: Str
     text = logged.getvalue()
     assert not [word for word in ("7916123", "a secret word", TOKEN) if word in text]
     lines = [json.loads(line) for line in text.splitlines()]
-    assert all(line["service"] == "vestnik" and line["request_id"] for line in lines)
+    assert all(line["service"] == "vestnik" and line["correlation_id"] for line in lines)
     created = next(line for line in lines if line["message"] == "client created")
     assert (created["client_id"], created["phone"]) == (client, "*******4567")
     answered = [line for line in lines if line["message"] == "request answered"]
@@ -199,7 +199,7 @@ def test_an_error_of_ours_tells_nothing_but_its_id(
     assert answer.json["request_id"] in answer.json["instance"]
     lines = [json.loads(line) for line in logged.getvalue().splitlines()]
     error = next(line for line in lines if line["level"] == "ERROR")
-    assert error["request_id"] == answer.json["request_id"]
+    assert error["correlation_id"] == answer.json["request_id"]
     assert error["exception_name"] == "RuntimeError"
 
 

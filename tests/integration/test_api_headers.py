@@ -100,7 +100,7 @@ def test_a_request_keeps_the_id_that_its_sender_gave_it(api: Gateway, logged: St
     assert answer.headers["X-Request-Id"] == answer.json["request_id"] == given
     assert answer.json["instance"] == f"urn:vestnik:request:{given}"
     (line,) = [json.loads(line) for line in logged.getvalue().splitlines()]
-    assert (line["request_id"], line["gateway_request_id"]) == (given, OURS)
+    assert (line["correlation_id"], line["gateway_request_id"]) == (given, OURS)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """Every change by the API and the pages leaves its entry, whatever becomes of it."""
 
+import json
 from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
 import pytest
 
+from chalicelib.adapters.tables import AuditItem
 from chalicelib.bootstrap import Application, utc_now
 from chalicelib.domain.audit import AuditEntry
 from chalicelib.domain.dead_letter import DeadQueue
@@ -51,6 +53,24 @@ def test_changes_say_who_what_when_and_from_what_to_what(api: Gateway) -> None:
     assert cancelled["changes"] == {"status": {"before": "scheduled", "after": "cancelled"}}
     assert list(patched["changes"]) == ["text"]
     assert patched["changes"]["text"]["before"].startswith("16 characters, SHA-256 ")
+
+
+def test_an_entry_names_the_request_by_which_the_log_has_it(api: Gateway, logged: StringIO) -> None:
+    answer = api("POST", "/mailings", MAILING, headers={"X-Request-Id": "mine-1"})
+    (entry,) = trail(api)
+    assert entry["request_id"] == answer.headers["X-Request-Id"] == "mine-1"
+    lines = [json.loads(line) for line in logged.getvalue().splitlines()]
+    assert "mailing created" in {line["message"] for line in lines if line["correlation_id"] == entry["request_id"]}
+
+
+def test_an_entry_of_before_requests_were_kept_is_still_shown(api: Gateway, built: Application) -> None:
+    old = {"month": {"S": "2026-01"}, "id": {"S": ulid(1)}, "subject": {"S": "ada"}, "action": {"S": "POST /clients"}}
+    packed = json.dumps([built.clock().isoformat(), "api", 201, {}])
+    table = AuditItem.Meta.table_name
+    month = {"S": f"{built.clock():%Y-%m}"}
+    built.dynamodb.client.put_item(TableName=table, Item=old | {"month": month, "entry": {"S": packed}})
+    (entry,) = trail(api)
+    assert (entry["subject"], entry["request_id"]) == ("ada", None)
 
 
 def test_neither_texts_nor_phones_stand_in_the_trail(api: Gateway) -> None:

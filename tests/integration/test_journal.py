@@ -114,14 +114,14 @@ def test_lines_are_in_the_order_of_time_over_functions_and_streams(stack: Stack,
 
 
 def test_line_shows_when_where_what_and_its_fields_but_no_noise(stack: Stack, told: Journal) -> None:
-    stack.says("api", "short", request_id="3f", xray_trace_id="1-2", mailing_id=MAILING, reason=None)
+    stack.says("api", "short", correlation_id="3f", xray_trace_id="1-2", mailing_id=MAILING, reason=None)
     error = 'connect to "provider" failed\x1b[2J'
     stack.says("plan-segment", "it is longer", level="WARNING", mailing_id=MAILING, late=1.5, due=["a", 2], error=error)
 
     short, longer = told("--mailing", MAILING)
 
     first, second = (_shown_time(stack.began + timedelta(seconds=seconds)) for seconds in (0, 1))
-    assert short == f"{first}  api           short                 mailing_id={MAILING}"
+    assert short == f"{first}  api           short                 correlation_id=3f mailing_id={MAILING}"
     assert longer == (
         f'{second}  plan-segment  WARNING it is longer  mailing_id={MAILING} late=1.5 due=["a",2] '
         r'error="connect to \"provider\" failed\u001b[2J"'
@@ -320,11 +320,12 @@ def test_embedded_stack_that_is_not_up_is_said_to_be_so(tmp_path: Path, capsys: 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ([], "one of the arguments --mailing --message --client is required"),
+        ([], "one of the arguments --mailing --message --client --request is required"),
         (["--mailing", MAILING, "--message", "1"], "not allowed with argument --mailing"),
         (["--message", "x"], "'x' is not the id of a message"),
         (["--mailing", f'{MAILING}"'], "is not the id of a mailing"),
         (["--client", CLIENT.lower()], "is not the id of a client"),
+        (["--request", "a b"], "'a b' is not the id of a request"),
         (["--client", CLIENT, "--since", "1w"], "'1w' is no period; write 30m, 2h or 7d"),
     ],
 )

@@ -24,6 +24,7 @@ from urllib3.exceptions import HTTPError
 
 from chalicelib.adapters.deadline import Call
 from chalicelib.adapters.provider_client import MAX_BODY_BYTES, ProviderClient
+from chalicelib.correlation import correlated
 from chalicelib.domain.answer import Answer, AnswerKind
 from chalicelib.errors import TransientError
 from tests.log_lines import log_lines
@@ -106,6 +107,14 @@ def test_a_message_is_posted_as_the_contract_says(serve: Callable[[Script], RawS
     assert "Authorization: Bearer secret" in lines
     assert "Content-Type: application/json" in lines
     assert json.loads(body) == {"id": 2**53 - 1, "phone": 79161234567, "text": TEXT}
+
+
+def test_a_request_bears_the_id_of_the_call_that_set_it_going(simulator: RunningSimulator) -> None:
+    client = provider(simulator.url)
+    with correlated("call"):
+        send(client, message_id=1)
+    send(client, message_id=2)
+    assert [(one["id"], one["request_id"]) for one in simulator.received()["last"]] == [(1, "call"), (2, None)]
 
 
 def test_a_request_goes_out_in_one_piece(serve: Callable[[Script], RawServer]) -> None:

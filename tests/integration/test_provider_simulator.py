@@ -161,7 +161,7 @@ def test_a_message_that_keeps_the_contract_is_accepted(simulator: RunningSimulat
     received = simulator.received()
     [last] = received["last"]
     started_at, at = (datetime.fromisoformat(last.pop(name)) for name in ("started_at", "at"))
-    assert last == {**message(42), "status": 200, "accepted": True, "misbehaved": False}
+    assert last == {**message(42), "status": 200, "accepted": True, "misbehaved": False, "request_id": None}
     assert before.replace(microsecond=before.microsecond // 1000 * 1000) <= started_at <= at <= datetime.now(UTC)
     assert counts(simulator) == {"requests": 1, "accepted": 1, "unique": 1, "duplicates": 0}
 

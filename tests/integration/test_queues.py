@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
 from chalicelib.adapters.queues import QueueUrls, SqsTicketQueue
+from chalicelib.correlation import correlated
 from chalicelib.domain.tickets import ImportTicket, MessagesTicket, SegmentTicket, read
 from chalicelib.errors import TransientError
 from tests.builders import mailing, ulid
@@ -61,6 +62,23 @@ def test_tickets_for_messages_are_queued_for_the_sender(
     (body,) = bodies(client, urls.send)
     assert json.loads(body) == {"v": 1, "mailing_id": MAILING.id, "message_ids": [1, 2, 2**53 - 1]}
     assert bodies(client, urls.express) == []
+
+
+def test_a_ticket_carries_the_id_of_the_work_that_queues_it_beside_its_body(
+    client: AwsClient, urls: QueueUrls, tickets: SqsTicketQueue
+) -> None:
+    with correlated("call", mailing_id=MAILING.id):
+        tickets.send_messages(MAILING, [([1], NONE)])
+        tickets.send_segments(MAILING.id, ["plan#00"])
+        tickets.dead_letter_messages("{", "unreadable ticket")
+    tickets.send_messages(EXPRESS, [([1], NONE)])
+
+    for url in (urls.send, urls.plan, urls.send_dlq):
+        (letter,) = received(client, url)
+        assert letter["MessageAttributes"]["correlation_id"] == {"DataType": "String", "StringValue": "call"}
+        assert "call" not in letter["Body"]
+    (without,) = received(client, urls.express)
+    assert "MessageAttributes" not in without
 
 
 def test_tickets_of_a_small_mailing_have_a_queue_of_their_own(

@@ -119,6 +119,14 @@ def test_concurrency_of_each_source_is_bounded_by_a_parameter(template: Part) ->
     assert limits == expected
 
 
+def test_traces_are_made_only_where_they_are_asked_for(template: Part) -> None:
+    assert template["Conditions"]["TracingActive"] == {"Fn::Equals": [{"Ref": "Tracing"}, "Active"]}
+    mode = {"Fn::If": ["TracingActive", "Active", "PassThrough"]}
+    assert all(function["Tracing"] == mode for function in functions(template).values())
+    api = template["Resources"]["RestAPI"]["Properties"]
+    assert api["TracingEnabled"] == {"Fn::If": ["TracingActive", True, False]}
+
+
 def test_unknown_paths_and_methods_reach_the_api_function(template: Part) -> None:
     paths = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
 
@@ -153,6 +161,7 @@ def test_what_the_gateway_refuses_by_itself_is_a_problem(template: Part, kind: s
     problem = json.loads(answer["responseTemplates"]["application/json"].replace("$context.error.messageString", '""'))
 
     assert headers["Content-Type"] == "'application/problem+json'"
+    assert headers["X-Request-Id"] == "context.requestId", "in quotes it would be a text"
     assert headers["X-Content-Type-Options"] == "'nosniff'"
     assert headers.get("Retry-After") == ("'1'" if kind == "THROTTLED" else None)
     assert {"type", "title", "instance", "request_id"} <= problem.keys()

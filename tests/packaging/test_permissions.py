@@ -5,7 +5,7 @@ import pytest
 
 from chalicelib.adapters.kept_answers import PREFIX
 from chalicelib.domain.journal import FUNCTIONS
-from tests.merged_template import Part, of_type
+from tests.merged_template import Part, functions, of_type
 
 SCHEDULES = "schedule/${AWS::StackName}/*"  # mailings name their schedules
 UPLOADS = "-imports-${AWS::AccountId}-${AWS::Region}/*"  # imports name their objects
@@ -50,6 +50,16 @@ def test_each_resource_is_named(template: Part) -> None:
             rest = re.sub(LOG_STREAMS, "", arn.replace(SCHEDULES, "").removesuffix(UPLOADS).removesuffix(SECRET_SUFFIX))
             assert not re.search(r"[*?]", rest), arn
             assert "${AWS::StackName}" in arn
+
+
+def test_traces_are_sent_by_all_functions_and_only_where_they_are_wanted(template: Part) -> None:
+    policy = template["Resources"]["TracingPolicy"]
+    roles = [role["Ref"] for role in policy["Properties"]["Roles"]]
+
+    assert policy["Condition"] == "TracingActive"
+    assert sorted(roles) == sorted(function["Role"]["Fn::GetAtt"][0] for function in functions(template).values())
+    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Action"] == ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
 
 
 def test_no_role_holds_a_managed_policy(template: Part) -> None:

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -179,6 +180,31 @@ def test_alarms_watch_dead_letters_age_errors_the_token_and_counters(template: P
         ("CounterDrift", "vestnik"),
     }
     assert all(alarm["AlarmActions"]["Fn::If"][0] == "AlarmTopicGiven" for alarm in alarms)
+
+
+def test_queries_that_span_functions_read_the_logs_of_all_of_them(template: Part) -> None:
+    groups = sorted(of_type(template, "AWS::Logs::LogGroup"))
+    queries = of_type(template, "AWS::Logs::QueryDefinition")
+
+    assert {
+        query["Name"]["Fn::Sub"].partition("/")[2]: sorted(group["Ref"] for group in query["LogGroupNames"])
+        for query in queries.values()
+    } == {
+        **dict.fromkeys(("mailing", "message", "client", "request"), groups),
+        "provider-errors": ["SenderLogs"],
+        "slow-calls": ["ApiLogs", "SenderLogs"],
+    }
+    assert {template["Resources"][name]["Condition"] for name in queries} == {"QueriesSaved"}
+
+
+def test_queries_are_made_of_commands_that_there_are(template: Part) -> None:
+    commands = {"fields", "filter", "stats", "sort", "limit"}
+    for name, query in of_type(template, "AWS::Logs::QueryDefinition").items():
+        text = query["QueryString"]
+        parts = [part.strip() for part in text.split("|")]
+        assert {part.split()[0] for part in parts} <= commands, name
+        assert re.fullmatch(r"limit [0-9]{1,4}", parts[-1]), name
+        assert (text.count('"') % 2, text.count("(")) == (0, text.count(")")), name
 
 
 def test_the_provider_s_token_is_given_or_made_up_and_never_shown(template: Part) -> None:

@@ -86,17 +86,22 @@ class SimulatedProvider:
 
     def _send(self, request: Request) -> Answer:
         path_id = _path(request).rpartition("/")[2]
+        request_id = request.headers[b"x-request-id"].decode("latin-1") if b"x-request-id" in request.headers else None
         try:
             message = self._read_message(request, path_id)
         except RefusedError as refused:
             reply = refused.answer._replace(delay_seconds=self._in_force.behaviour.delay_seconds)
             times = (request.started_at, request.received_at)
-            self._ledger.record(Received(_readable_id(path_id), None, None, *times, reply.status, accepted=False))
+            self._ledger.record(
+                Received(_readable_id(path_id), None, None, *times, reply.status, accepted=False, request_id=request_id)
+            )
         else:
             reply, accepted, misbehaved = self._in_force.next_outcome()
             times = (request.started_at, request.received_at)
             status = None if reply.resets else reply.status
-            self._ledger.record(Received(message.id, message.phone, message.text, *times, status, accepted, misbehaved))
+            self._ledger.record(
+                Received(message.id, message.phone, message.text, *times, status, accepted, misbehaved, request_id)
+            )
         self._in_flight += 1
         self._max_in_flight = max(self._max_in_flight, self._in_flight)
         return reply._replace(finished=self._leave)

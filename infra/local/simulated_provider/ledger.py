@@ -16,6 +16,7 @@ class Received(NamedTuple):
     A request that breaks the contract has no phone and no text, and an id only where the address has one.
     `started_at` and `at` are the moments of its first and last byte, in seconds since the epoch. `status` is None
     where no answer is sent. `misbehaved` tells that the answer is not a plain success, by the behaviour that was set.
+    `request_id` is its `X-Request-Id`.
     """
 
     id: int | None
@@ -26,6 +27,7 @@ class Received(NamedTuple):
     status: int | None
     accepted: bool
     misbehaved: bool = False
+    request_id: str | None = None
 
     @property
     def valid(self) -> bool:
