@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-FUNCTIONS = ("api", "planner", "plan-segment", "sender", "importer", "dispatcher", "drift-check")
+FUNCTIONS = ("api", "planner", "plan-segment", "sender", "importer", "dispatcher", "drift-check", "daily-report")
 MILESTONE = "mailing "  # with which the messages of a mailing's milestones begin
 _NOT_SHOWN = frozenset(
     {
