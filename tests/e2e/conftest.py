@@ -46,7 +46,7 @@ def _allow_in_other_words(stack: RunningStack) -> None:
     It looks for every schedule in the group `default`. It asks for sqs:SendMessageBatch and
     sqs:ChangeMessageVisibilityBatch, and for dynamodb:BatchExecuteStatement on no table in particular, where AWS asks
     for sqs:SendMessage, sqs:ChangeMessageVisibility and dynamodb:PartiQLUpdate: of PartiQL it is seen who may use it,
-    not on what.
+    not on what. Nor does it know of which identity ses:SendRawEmail is.
     """
     iam = stack.client("iam")
     for role in (role["RoleName"] for role in iam.list_roles()["Roles"]):
@@ -57,6 +57,8 @@ def _allow_in_other_words(stack: RunningStack) -> None:
                     statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
                 if "sqs:ChangeMessageVisibility" in statement["Action"]:
                     statement["Action"].append("sqs:ChangeMessageVisibilityBatch")
+                if "ses:SendRawEmail" in statement["Action"]:
+                    statement["Resource"] = "*"
                 if "dynamodb:PartiQLUpdate" in statement["Action"]:
                     batch = {"Effect": "Allow", "Action": "dynamodb:BatchExecuteStatement", "Resource": "*"}
                     document["Statement"].append(batch)

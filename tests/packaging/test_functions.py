@@ -1,5 +1,6 @@
 import json
 import re
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -147,14 +148,10 @@ def test_settings_of_the_report_are_refused_by_the_template_as_by_the_code(
 ) -> None:
     pattern = template["Parameters"][parameter_name(variable)]["AllowedPattern"]
     given = {"PROVIDER_URL": "http://127.0.0.1", "REPORT_SENDER": "reports@vestnik.example", variable: value}
-    try:
+    with nullcontext() if fits else pytest.raises(ConfigurationError, match=variable):
         parse(Tuning, given)
-        parsed = True
-    except ConfigurationError as error:
-        assert variable in str(error)
-        parsed = False
 
-    assert (bool(re.fullmatch(pattern, value)), parsed) == (fits, fits)
+    assert bool(re.fullmatch(pattern, value)) == fits
     assert re.fullmatch(pattern, ""), "empty means the default"
 
 
@@ -163,7 +160,7 @@ def test_recipients_need_a_sender(template: Part) -> None:
 
     assert rule["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "ReportRecipients"}, ""]}]}
     assert rule["Assertions"][0]["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "ReportSender"}, ""]}]}
-    with pytest.raises(ConfigurationError, match="REPORT_RECIPIENTS: .*REPORT_SENDER"):
+    with pytest.raises(ConfigurationError, match=r"REPORT_RECIPIENTS: .*REPORT_SENDER"):
         parse(Tuning, {"PROVIDER_URL": "http://127.0.0.1", "REPORT_RECIPIENTS": "a@one.example"})
 
 
