@@ -89,9 +89,14 @@ def _show(mail: Mapping[str, Any], html_file: Path) -> None:
     print(f"subject  {mail['Subject']}")
     if mail["BodyHtml"]:
         html_file.parent.mkdir(exist_ok=True)
-        html_file.write_text(mail["BodyHtml"], encoding="utf-8")
+        html_file.write_text(_lines(mail["BodyHtml"]), encoding="utf-8")
         print(f"html     {os.path.relpath(html_file)}")
-    print(f"\n{mail['BodyText'].strip()}\n\n")
+    print(f"\n{_lines(mail['BodyText']).strip()}\n\n")
+
+
+def _lines(body: str) -> str:
+    """Give a body the line ends of a terminal; in mails they are CRLF."""
+    return "\n".join(body.splitlines())
 
 
 if __name__ == "__main__":
