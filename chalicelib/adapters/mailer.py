@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ses import SESClient
 
 DISPLAY_NAME = "Vestnik"
+_SEVEN_BIT = SMTP.clone(cte_type="7bit")  # what each mail server on the way takes
 
 
 class SesMailer:
@@ -29,7 +30,7 @@ class SesMailer:
             self._client.send_raw_email(
                 Source=mail.sender,
                 Destinations=list(mail.recipients),
-                RawMessage={"Data": as_message(mail).as_bytes(policy=SMTP)},
+                RawMessage={"Data": as_message(mail).as_bytes()},
             )
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] < HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -41,7 +42,7 @@ class SesMailer:
 
 def as_message(mail: Mail) -> EmailMessage:
     """Write a mail as multipart/alternative; line ends in its subject become spaces, so that they add no header."""
-    message = EmailMessage()
+    message = EmailMessage(policy=_SEVEN_BIT)
     message["From"] = Address(DISPLAY_NAME, addr_spec=mail.sender)
     message["To"] = [Address(addr_spec=recipient) for recipient in mail.recipients]
     message["Subject"] = " ".join(mail.subject.split())
