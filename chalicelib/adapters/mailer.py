@@ -46,8 +46,8 @@ def as_message(mail: Mail) -> EmailMessage:
     message["From"] = Address(DISPLAY_NAME, addr_spec=mail.sender)
     message["To"] = [Address(addr_spec=recipient) for recipient in mail.recipients]
     message["Subject"] = " ".join(mail.subject.split())
-    message["Content-Language"] = mail.language
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nothing answers it by itself
     message.set_content(mail.text)
     message.add_alternative(mail.html, subtype="html")
+    message["Content-Language"] = mail.language  # last, because a new body takes such headers away
     return message
