@@ -139,7 +139,7 @@ class InProcess:
     def report(self) -> str | None:
         """Have the schedule of the daily report come; says what came of it, None if the function failed."""
         answer: dict[str, str] | None = self._call(app.daily_report, {"source": "aws.events"})
-        return answer and answer["outcome"]
+        return answer["outcome"] if answer else None
 
     def mails(self) -> list[dict[str, Any]]:
         """List the mails that were sent, by this deployment and those before."""

@@ -3,21 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from email import message_from_bytes, message_from_string, policy
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 from moto import mock_aws
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
 from chalicelib.adapters.mailer import SesMailer, as_message
 from chalicelib.errors import RefusedMailError, TransientError
 from chalicelib.ports import Mail
-
-if TYPE_CHECKING:
-    from email.message import EmailMessage
 
 MAIL = Mail(
     "reports@vestnik.example",
@@ -84,7 +81,7 @@ def test_no_line_is_longer_than_mail_allows() -> None:
 @pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
 def test_subject_adds_no_header(end: str) -> None:
     raw = as_message(replace(MAIL, subject=f"Report{end}Bcc: x@y.example{end}{end}<p>")).as_bytes()
-    arrived = cast("EmailMessage", message_from_bytes(raw, policy=policy.default))
+    arrived = message_from_bytes(raw, policy=policy.default)
     assert arrived["Subject"] == "Report Bcc: x@y.example <p>"
     assert arrived["Bcc"] is None
 

@@ -79,7 +79,10 @@ def test_report_is_looked_after_each_quarter_of_an_hour_and_what_fails_is_kept(t
     (event,) = function["Events"].values()
 
     assert (event["Type"], event["Properties"]["Schedule"]) == ("Schedule", "cron(0/15 * * * ? *)")
-    assert function["DeadLetterQueue"] == {"Type": "SQS", "TargetArn": {"Fn::GetAtt": ["ReportDlq", "Arn"]}}
+    assert function["EventInvokeConfig"] == {
+        "MaximumRetryAttempts": 2,
+        "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": {"Fn::GetAtt": ["ReportDlq", "Arn"]}}},
+    }
     assert function["Timeout"] <= 60, "Lambda calls again after a minute, when the claim of a dead call must be over"
 
 

@@ -138,16 +138,15 @@ def test_messages_are_sent_on_the_day_when_they_were_whenever_their_mailing_ends
 
 
 def test_what_is_of_other_days_or_of_nobody_is_left_out(world: World) -> None:
-    for number, changes in enumerate(
-        (
-            {"finished_at": DAY.before.begins_at - MINUTE, "started_at": NOON - 72 * HOUR},
-            {"started_at": DAY.ends_at, "finished_at": DAY.ends_at + HOUR},
-            {"test_of": ulid(5)},
-            {"status": MailingStatus.DELETED},
-            {"status": MailingStatus.CANCELLED, "started_at": None},
-            {"start_at": NOON - timedelta(days=40)},
-        )
-    ):
+    others: tuple[dict[str, Any], ...] = (
+        {"finished_at": DAY.before.begins_at - MINUTE, "started_at": NOON - 72 * HOUR},
+        {"started_at": DAY.ends_at, "finished_at": DAY.ends_at + HOUR},
+        {"test_of": ulid(5)},
+        {"status": MailingStatus.DELETED},
+        {"status": MailingStatus.CANCELLED, "started_at": None},
+        {"start_at": NOON - timedelta(days=40)},
+    )
+    for number, changes in enumerate(others):
         counted(world, stored(world, 100 + number, **changes), sent=1, failed=1)
     report = gathered(world)
     assert (report.traffic.sent, report.traffic.failed, report.traffic.ended, report.traffic_before.ended) == (0,) * 4
