@@ -41,7 +41,8 @@ def receive_report(event: Mapping[str, Any], made: Callable[[], SendReport], sto
     try:
         request = None if scheduled else ReportRequest.model_validate(event)
     except PydanticValidationError as error:
-        return {"error": "; ".join(f"{issue['loc'] or 'payload'}: {issue['msg']}" for issue in error.errors())}
+        wrong = (f"{'.'.join(map(str, issue['loc'])) or 'payload'}: {issue['msg']}" for issue in error.errors())
+        return {"error": "; ".join(wrong)}
     try:
         send = made()
         outcome = send.now(request.day, stop_at) if request else send.when_due(stop_at)

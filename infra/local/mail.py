@@ -61,8 +61,8 @@ def _send(options: argparse.Namespace) -> None:
     answer = json.loads(called["Payload"].read())
     if "FunctionError" in called:
         raise LocalError(f"the report was not sent: {answer.get('errorMessage', answer)}")
-    if answer["outcome"] != "sent":
-        raise LocalError(f"the report was not sent: {answer['outcome']}")
+    if answer.get("outcome") != "sent":
+        raise LocalError(f"the report was not sent: {answer.get('outcome') or answer['error']}")
 
 
 def _sent(stack_file: Path) -> Sequence[Mapping[str, Any]]:

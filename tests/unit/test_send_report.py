@@ -249,10 +249,12 @@ def test_failure_is_logged_counted_and_left_to_lambda(
     assert words in line.__dict__["error"]
 
 
-@pytest.mark.parametrize("event", [{}, {"day": "tomorrow"}, {"day": "today", "to": "x@y.example"}])
-def test_what_asks_for_no_report_is_answered_with_an_error(
-    morning: Morning, event: dict[str, str], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("event", "field"), [({}, "day"), ({"day": "tomorrow"}, "day"), ({"day": "today", "to": "x@y.example"}, "to")]
+)
+def test_what_asks_for_no_report_is_answered_with_an_error_that_names_the_field(
+    morning: Morning, event: dict[str, str], field: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answer = receive_report(event, morning.use_case, NOW + RUN)
-    assert answer.keys() == {"error"}
+    assert answer["error"].startswith(f"{field}: ")
     assert (morning.mailer.sent, metrics(capsys)) == ([], [])
