@@ -18,7 +18,8 @@ from tests.e2e.steps import create_mailing, finished, load_clients, statistics_o
 from tests.running_stack import RunningStack, poll
 
 CLIENTS = 12
-SCHEDULED = json.dumps({"version": "0", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}})
+FIELDS = ("version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail")
+SCHEDULED = json.dumps(dict.fromkeys(FIELDS, "") | {"source": "aws.events"})
 TEXT = "<script>alert(1)</script> Sale"
 
 
@@ -79,8 +80,8 @@ def test_report_arrives_once_though_it_is_triggered_many_times(reporting: Runnin
 
 
 def test_numbers_are_those_of_the_statistics(reporting: RunningStack, tmp_path: Path) -> None:
-    refused = load_clients(reporting, CLIENTS, "report")
-    assert len(refused) == CLIENTS
+    for _ in range(CLIENTS):  # one by one: a process answers all of them, where many would have to start
+        load_clients(reporting, 1, "report")
     reporting.control()
     sent = create_mailing(reporting, "report", text=TEXT)
     finished(reporting, sent)
@@ -111,12 +112,13 @@ def test_numbers_are_those_of_the_statistics(reporting: RunningStack, tmp_path: 
     assert TEXT in mail_["BodyText"]
     assert "<script>" not in mail_["BodyHtml"]
     assert "&lt;script&gt;alert(1)&lt;/script&gt; Sale" in mail_["BodyHtml"]
-    assert (tmp_path / "mail" / "002.html").read_text() == mail_["BodyHtml"]
+    assert mail_["BodyHtml"] in [file.read_text() for file in (tmp_path / "mail").iterdir()]
 
 
 def test_failure_is_tried_again_and_then_kept(reporting: RunningStack) -> None:
     configure(reporting, REPORT_SENDER="nobody@elsewhere.example")
     assert letters(reporting) == []
+    before = len(mails(reporting))
 
     reporting.client("lambda").invoke(
         FunctionName=f"{reporting.info.stack_name}-daily-report", InvocationType="Event", Payload=b'{"day": "today"}'
@@ -124,7 +126,7 @@ def test_failure_is_tried_again_and_then_kept(reporting: RunningStack) -> None:
 
     (letter,) = poll(lambda: letters(reporting), until=bool, deadline_seconds=60)
     assert "Email address is not verified" in letter["Body"]
-    assert len(mails_of(reporting, datetime.now(UTC))) == 1
+    assert len(mails(reporting)) == before
 
 
 def test_wrong_setting_is_named_and_stops_no_other_function(reporting: RunningStack) -> None:
