@@ -152,7 +152,7 @@ class EmbeddedStack:
         stopped = [process.name for process in self._record if self._record.stop(process)]
         for file in (self._info_file, self._memory_file):
             file.unlink(missing_ok=True)
-        for own in ("state", "tmp"):
+        for own in ("state", "tmp", "mail"):
             shutil.rmtree(self._folder / own, ignore_errors=True)
         return stopped
 
