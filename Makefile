@@ -53,6 +53,10 @@ repair: $(INSTALLED) ## Recounts a mailing's messages and sets its counters righ
 	@$(RUN) infra/local/repair.py $(if $(MAILING),--mailing '$(MAILING)') $(if $(DRY_RUN),--dry-run) \
 		$(if $(STAGE),--stack-name '$(STAGE)')
 
+.PHONY: mail
+mail: $(INSTALLED) ## The e-mails that the embedded stack has sent; SEND=today or SEND=yesterday sends that day's report first
+	@$(RUN) infra/local/mail.py $(if $(SEND),--send '$(SEND)')
+
 .PHONY: check
 check: $(INSTALLED) ## Format, lint, types, import rules, dead code, dependencies, templates, the copy of the OpenAPI document
 	$(RUN) -m ruff format --check .

@@ -13,6 +13,7 @@ from chalicelib import admin, api
 from chalicelib.api.import_rows import READERS
 from chalicelib.bootstrap import application
 from chalicelib.services.receive_check import receive_check
+from chalicelib.services.receive_report import receive_report
 from chalicelib.services.receive_tickets import receive_imports, receive_messages, receive_segments, receive_start
 
 if TYPE_CHECKING:
@@ -68,6 +69,12 @@ def drift_check(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Compare counters with rows: of what changed, by night; of one mailing, and set right, when asked to."""
     built = application()
     return receive_check(event, built.check_changed, built.repair_counters, _before_timeout(context))
+
+
+@app.lambda_function(name="daily_report")
+def daily_report(event: dict[str, Any], context: object) -> dict[str, str]:
+    """Send yesterday's statistics by e-mail, once, when it is time; of yesterday or today at once, when asked to."""
+    return receive_report(event, lambda: application().send_report, _before_timeout(context))
 
 
 def _records(event: SQSEvent) -> list[dict[str, Any]]:

@@ -25,22 +25,25 @@ from chalicelib.adapters.dead_letter_queues import SqsDeadLetters
 from chalicelib.adapters.dynamodb import DynamoDB
 from chalicelib.adapters.function_logs import CloudWatchFunctionLogs
 from chalicelib.adapters.import_repository import DynamoImportRepository
+from chalicelib.adapters.mailer import SesMailer
 from chalicelib.adapters.mailing_repository import DynamoMailingRepository
 from chalicelib.adapters.message_lists import DynamoMessageLists
 from chalicelib.adapters.message_repository import DUE_SHARDS, DynamoMessageRepository
 from chalicelib.adapters.provider_client import ProviderClient, Subsegment
 from chalicelib.adapters.queues import QueueUrls, SqsTicketQueue
+from chalicelib.adapters.report_claims import DynamoReportClaims
 from chalicelib.adapters.scheduler import EventBridgeScheduler, ScheduleTarget
 from chalicelib.adapters.secrets import Secrets, Token
 from chalicelib.adapters.segment_repository import DynamoSegmentRepository
 from chalicelib.adapters.suppression_repository import DynamoSuppressionRepository
 from chalicelib.adapters.uploads import S3Uploads
-from chalicelib.config import Settings
+from chalicelib.config import ReportTuning, Settings
 from chalicelib.domain.backoff import Backoff
 from chalicelib.domain.breaker import BreakerPolicy
 from chalicelib.domain.bulk_import import ImportKind
 from chalicelib.domain.dead_letter import DeadQueue
 from chalicelib.domain.delivery import Policy
+from chalicelib.domain.timezone import resolve_timezone
 from chalicelib.ports import Clock
 from chalicelib.services.audit_trail import Audit
 from chalicelib.services.cached_mailings import CachedMailings
@@ -54,6 +57,7 @@ from chalicelib.services.explain_message import ExplainMessage
 from chalicelib.services.find_subject import FindSubject
 from chalicelib.services.finish_mailing import FinishMailing
 from chalicelib.services.follow_client import FollowClient
+from chalicelib.services.gather_report import GatherReport
 from chalicelib.services.import_clients import ImportClients
 from chalicelib.services.import_shares import SHARES
 from chalicelib.services.import_suppressions import ImportSuppressions
@@ -76,6 +80,7 @@ from chalicelib.services.repair_counters import RepairCounters
 from chalicelib.services.resume_imports import ResumeImports
 from chalicelib.services.run_import import RowReader, RowStore, RunImport
 from chalicelib.services.send_messages import SendMessages
+from chalicelib.services.send_report import ReportPlan, SendReport
 from chalicelib.services.send_test import SendTest
 from chalicelib.services.shared_breaker import SharedBreaker
 from chalicelib.services.start_due import StartDue
@@ -295,6 +300,12 @@ class Application:
             dead_letter_arn=self.settings.scheduler_dlq_arn,
         )
         return EventBridgeScheduler(boto3.client("scheduler", config=AWS), boto3.client("lambda", config=AWS), target)
+
+    @cached_property
+    def mailer(self) -> SesMailer:
+        """What sends e-mail; one try of a call, since a second could be a second mail."""
+        config = AWS.merge(Config(read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1}))
+        return SesMailer(boto3.client("ses", config=config))
 
     @cached_property
     def provider(self) -> ProviderClient:
@@ -574,6 +585,29 @@ class Application:
             queued_grace=self.queued_grace,
             due_shards=DUE_SHARDS,
         )
+
+    @cached_property
+    def gather_report(self) -> GatherReport:
+        """Says what a day brought."""
+        return GatherReport(self.mailings, self.counters, self.dead_letters, self.function_logs, self.clock)
+
+    @cached_property
+    def send_report(self) -> SendReport:
+        """Sends the daily report.
+
+        Raises:
+            ConfigurationError: names every setting of it that does not parse.
+        """
+        from chalicelib.report.writing import ReportWriter  # noqa: PLC0415 - a tenth of a second, which only this needs
+
+        settings = ReportTuning.from_env()
+        plan = None
+        if settings.report_sender and settings.report_recipients:
+            zone = resolve_timezone(settings.report_zone)
+            plan = ReportPlan(settings.report_sender, settings.report_recipients, zone, settings.report_hour)
+        # The stack's name is what its tables begin with.
+        write = ReportWriter(settings.report_language, settings.report_zone, self.settings.table_prefix)
+        return SendReport(plan, self.gather_report, write, self.mailer, DynamoReportClaims(), self.clock, new_id)
 
     @cached_property
     def check_drift(self) -> CheckDrift:

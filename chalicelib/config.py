@@ -11,13 +11,17 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 from pydantic import ValidationError as PydanticValidationError
 
+from chalicelib.domain.language import Language
+from chalicelib.domain.timezone import UnknownTimezoneError, resolve_timezone
 from chalicelib.errors import ConfigurationError
 
 SettingsModel = TypeVar("SettingsModel", bound=BaseModel)
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{1,63}")
+_LONGEST_ADDRESS = 254  # RFC 5321, less the angle brackets
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -49,8 +53,8 @@ def _require_no_query(url: str) -> str:
     return url
 
 
-def _read_origins(listed: object) -> object:
-    return tuple(origin.strip() for origin in listed.split(",")) if isinstance(listed, str) else listed
+def _read_listed(listed: object) -> object:
+    return tuple(each.strip() for each in listed.split(",")) if isinstance(listed, str) else listed
 
 
 def _require_origin(origin: str) -> str:
@@ -59,11 +63,32 @@ def _require_origin(origin: str) -> str:
     return origin
 
 
+def _require_address(address: str) -> str:
+    if not _ADDRESS.fullmatch(address) or len(address) > _LONGEST_ADDRESS:
+        raise ValueError("must be an e-mail address in ASCII, such as team@company.example")
+    return address
+
+
+def _require_sender(recipients: tuple[str, ...], about: ValidationInfo) -> tuple[str, ...]:
+    if recipients and about.data.get("report_sender", "named by itself") is None:
+        raise ValueError("need a REPORT_SENDER whom the mail is from")
+    return recipients
+
+
+def _require_zone(zone: str) -> str:
+    try:
+        resolve_timezone(zone)
+    except UnknownTimezoneError as error:
+        raise ValueError(str(error)) from error
+    return zone
+
+
 Origin = Annotated[str, AfterValidator(_require_origin)]
+EmailAddress = Annotated[str, AfterValidator(_require_address)]
 
 
-class Tuning(BaseModel):
-    """What an operator may set; `make up` and `make deploy` pass each on by its name."""
+class CommonTuning(BaseModel):
+    """What an operator may set for all functions."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -93,7 +118,7 @@ class Tuning(BaseModel):
     roles_claim: str = Field(default="roles", min_length=1, max_length=255)
 
     provider_url: Annotated[str, AfterValidator(require_https_off_loopback), AfterValidator(_without_last_slash)]
-    cors_origins: Annotated[tuple[Origin, ...], BeforeValidator(_read_origins)] = ()
+    cors_origins: Annotated[tuple[Origin, ...], BeforeValidator(_read_listed)] = ()
 
     provider_connect_timeout_seconds: float = Field(default=3, gt=0, le=10)
     provider_timeout_seconds: float = Field(default=10, gt=0, le=10)
@@ -117,7 +142,37 @@ class Tuning(BaseModel):
     queued_grace_seconds: float = Field(default=900, ge=1, le=86_400)
 
 
-class Settings(Tuning):
+class ReportTuning(BaseModel):
+    """What an operator may set for the daily report; without recipients there is none.
+
+    The function that sends it reads these by themselves: a wrong one stops no other function.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    report_sender: EmailAddress | None = None
+    report_recipients: Annotated[
+        tuple[EmailAddress, ...], BeforeValidator(_read_listed), Field(max_length=50), AfterValidator(_require_sender)
+    ] = ()
+    report_hour: int = Field(default=8, ge=0, le=23)
+    report_zone: Annotated[str, AfterValidator(_require_zone)] = "UTC"
+    report_language: Language = "en"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read and check these settings.
+
+        Raises:
+            ConfigurationError: names every variable that does not parse.
+        """
+        return parse(cls, os.environ if environ is None else environ)
+
+
+class Tuning(CommonTuning, ReportTuning):
+    """What an operator may set; `make up` and `make deploy` pass each on by its name."""
+
+
+class Settings(CommonTuning):
     """Everything a function is told: the operator's settings, and the names of what the stack made."""
 
     table_prefix: str = Field(min_length=1)

@@ -55,5 +55,9 @@ class PermanentError(ServiceError):
     """Repeating changes nothing. Over SQS: dead letter, with this as its cause."""
 
 
+class RefusedMailError(PermanentError):
+    """An e-mail was not taken; the message is the mail service's own."""
+
+
 class ConfigurationError(ServiceError):
     """Settings do not parse; the message names every wrong variable."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
 from chalicelib.domain.answer import Answer
@@ -260,6 +260,13 @@ class CounterRepository(Protocol):
         """Count the messages sent since the beginning of this minute."""
         ...
 
+    def sent_between(self, mailing_id: str, moments: Sequence[datetime]) -> Sequence[int]:
+        """Count the messages sent from each of these moments until the next one, to the minute; one less than moments.
+
+        The moments are in order of time.
+        """
+        ...
+
     def adjust(self, mailing_id: str, changes: Mapping[str, int], repairs: int) -> None:
         """Add to counters, at once and whatever else is being counted.
 
@@ -309,6 +316,55 @@ class ControlRepository(Protocol):
 
     def give_back_in_flight(self, owner: str) -> None:
         """Give the share back, if there is one."""
+        ...
+
+
+class ReportClaims(Protocol):
+    """Of which days the report was sent, and who is about to send it. Everything may raise `TransientError`."""
+
+    def claim(self, day: date, owner: str, *, now: datetime, until: datetime) -> bool:
+        """Take a day whose report was not sent, and that nobody else has; tell whether it was taken.
+
+        It is free again after `until`. A call that is repeated by the same owner takes it again.
+        """
+        ...
+
+    def give_back(self, day: date, owner: str) -> None:
+        """Free a day at once, if it is still this owner's."""
+        ...
+
+    def record_sent(self, day: date, at: datetime) -> None:
+        """Note that the report was sent, whoever has the day by now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """An e-mail with two bodies that say the same.
+
+    Attributes:
+        sender: its address.
+        language: of both bodies, such as `en`.
+    """
+
+    sender: str
+    recipients: Sequence[str]
+    subject: str
+    text: str
+    html: str
+    language: str
+
+
+class Mailer(Protocol):
+    """Sends e-mail."""
+
+    def send(self, mail: Mail) -> None:
+        """Hand a mail over, to all of its recipients or none.
+
+        Raises:
+            RefusedMailError: it was not taken, and says why.
+            TransientError: nobody knows whether it was.
+        """
         ...
 
 

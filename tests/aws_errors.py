@@ -40,9 +40,19 @@ def as_response(url: str, answer: Answer) -> AWSResponse:
 
 def as_xml_error(url: str, code: str) -> AWSResponse:
     """Make of an error what botocore gets from S3."""
-    content = f"<Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
+    return _as_xml(url, 503, f"<Error><Code>{code}</Code><Message>injected</Message></Error>")
+
+
+def as_query_error(url: str, code: str) -> AWSResponse:
+    """Make of an error what botocore gets from SES, which speaks the old query protocol."""
+    content = f"<ErrorResponse><Error><Code>{code}</Code><Message>injected</Message></Error></ErrorResponse>"
+    return _as_xml(url, 400, content)
+
+
+def _as_xml(url: str, status: int, text: str) -> AWSResponse:
+    content = text.encode()
     made: Any = HeadersDict({"content-type": "application/xml", "content-length": str(len(content))})
-    return AWSResponse(url, 503, made, _Body(content))
+    return AWSResponse(url, status, made, _Body(content))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ and 3,000 reads a second):
 - messages `id`: a hash, spread evenly. `by_mailing`: 64 partitions a large mailing, 78 writes each.
   `by_client`: as many partitions as clients. `by_due`: 32 shards a status, 157 inserts and removals each.
 - control `name`: each sender reads `breaker` once a second; `pace`, with a limit, is written four times a second
-  or once for 50 requests, whichever is more. Idempotency keys are random, two writes each.
+  or once for 50 requests, whichever is more. Idempotency keys are random, two writes each. Reports: two a day.
 - stats `mailing_id`: 64 counters and as many minute counters a mailing; 52 transactions a second over them. One more
   counter for repairs.
 - imports `id`: a write a batch and one a transaction of clients, the latter over 8 counters.
@@ -285,7 +285,7 @@ class CounterItem(Model):
 
 
 class ControlItem(Model):
-    """What all senders share, a named item each: `breaker`, `pace` and `in_flight`.
+    """What all senders share, a named item each: `breaker`, `pace` and `in_flight`; and a `report#2026-11-23` a day.
 
     Beside them lie the answers by idempotency key, `idempotency#…`, in a shape of Powertools' own, and the ids of what
     such requests create (`kept_answers`).
@@ -315,6 +315,11 @@ class ControlItem(Model):
 
     # Of what is in flight: by sender the requests that it may make, and until when in milliseconds since 1970.
     taken: JSONAttribute = JSONAttribute(null=True)
+
+    # Of the report of a day.
+    owner = UnicodeAttribute(null=True)
+    claimed_until = TimestampAttribute(null=True)
+    sent_at = TimestampAttribute(null=True)
 
     # Of what a request with an idempotency key creates.
     created_id = UnicodeAttribute(null=True)

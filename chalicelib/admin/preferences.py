@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from chalicelib.domain.language import LANGUAGES, Language
 from chalicelib.domain.timezone import UnknownTimezoneError, resolve_timezone
 
-Language = Literal["en", "ru"]
 Theme = Literal["auto", "light", "dark"]
-LANGUAGES: tuple[Language, ...] = get_args(Language)
 THEMES: tuple[Theme, ...] = get_args(Theme)
 
 

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from chalicelib.admin.pages import Form, Page, Pages, Redirect, Visit
-from chalicelib.admin.preferences import LANGUAGES, THEMES
+from chalicelib.admin.preferences import THEMES
 from chalicelib.admin.sentences import sentence
 from chalicelib.api.headers import is_on_loopback
 from chalicelib.api.schemas import WireModel
+from chalicelib.domain.language import LANGUAGES
 from chalicelib.domain.timezone import UnknownTimezoneError, resolve_timezone
 
 preferences_page = Pages(__name__)

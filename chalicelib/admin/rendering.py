@@ -1,25 +1,23 @@
 """Pages as HTML: Jinja2 templates, escaped, in the reader's language and time zone."""
 
-import gettext
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
-from importlib import resources
-from io import BytesIO
 from typing import Any
 
 from babel.dates import format_datetime, get_timezone_name
-from babel.messages.catalog import Catalog
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
-from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2 import Environment, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
-from chalicelib.admin.preferences import Language, Preferences
+from chalicelib.admin.preferences import Preferences
 from chalicelib.admin.sentences import Sentences
+from chalicelib.domain.language import Language
 from chalicelib.domain.timezone import resolve_timezone
+from chalicelib.localization import make_environment, read_catalogue
+
+PACKAGE, CATALOGUE = "chalicelib.admin", "admin"
 
 
 def render(template: str, preferences: Preferences, values: Mapping[str, Any]) -> str:
@@ -28,41 +26,14 @@ def render(template: str, preferences: Preferences, values: Mapping[str, Any]) -
 
 
 @cache
-def translations(language: Language) -> gettext.NullTranslations:
-    """Read the messages of a language; English is what the templates say themselves."""
-    if language == "en":
-        return gettext.NullTranslations()
-    compiled = BytesIO()
-    write_mo(compiled, _catalogue(language))
-    compiled.seek(0)
-    return gettext.GNUTranslations(compiled)
-
-
-@cache
-def _catalogue(language: Language) -> Catalog:
-    source = resources.files("chalicelib.admin") / "locale" / language / "LC_MESSAGES" / "admin.po"
-    with source.open("rb") as messages:
-        return read_po(messages, locale=language)
-
-
-@cache
 def sentences(language: Language) -> Sentences:
     """Read what the program says beside the templates, in a language that is not its own."""
-    return Sentences.of(_catalogue(language))
+    return Sentences.of(read_catalogue(language, PACKAGE, CATALOGUE))
 
 
 @cache
 def _environment(language: Language) -> Environment:
-    environment = Environment(
-        loader=PackageLoader("chalicelib.admin"),
-        extensions=["jinja2.ext.i18n"],
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
-    environment.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
+    environment = make_environment(language, PACKAGE, CATALOGUE)
     environment.filters |= {"moment": _moment, "number": _number, "share": _share, "said": _said}
     return environment
 

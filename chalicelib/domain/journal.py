@@ -9,7 +9,7 @@ from typing import Any
 
 from chalicelib.correlation import CORRELATION_ID
 
-FUNCTIONS = ("api", "planner", "plan-segment", "sender", "importer", "dispatcher", "drift-check")
+FUNCTIONS = ("api", "planner", "plan-segment", "sender", "importer", "dispatcher", "drift-check", "daily-report")
 MILESTONE = "mailing "  # with which the messages of a mailing's milestones begin
 _NOT_SHOWN = frozenset(
     {

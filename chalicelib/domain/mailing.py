@@ -86,6 +86,11 @@ class Mailing:
         return round((self.started_at - max(self.start_at, self.created_at)).total_seconds(), 1)
 
     @property
+    def ended_at(self) -> datetime | None:
+        """When it was finished or cancelled; None before that, and of one that was deleted."""
+        return self.updated_at if self.status is MailingStatus.CANCELLED else self.finished_at
+
+    @property
     def rows_expire_at(self) -> datetime:
         """When rows that ended may be dropped: 30 days after the latest end that this mailing can have."""
         return self.start_at + MAX_DURATION + ROWS_KEPT_AFTER_END

@@ -15,7 +15,7 @@ from py_compile import PycInvalidationMode
 
 from local_error import LocalError
 
-SERVICES = frozenset({"dynamodb", "lambda", "logs", "s3", "scheduler", "secretsmanager", "sqs"})
+SERVICES = frozenset({"dynamodb", "lambda", "logs", "s3", "scheduler", "secretsmanager", "ses", "sqs"})
 """AWS services that the functions call, by their names in boto3; a packaging test holds the code to it."""
 
 LOCALES = frozenset({"root", "en", "ru"})

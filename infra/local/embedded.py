@@ -35,6 +35,9 @@ from sessions import HOST, REGION, LocalSession
 INFO_FILE = "stack.json"
 DEFAULT_PORT = 4566
 OK = 200
+REPORT = {"REPORT_SENDER": "reports@vestnik.example", "REPORT_RECIPIENTS": "team@vestnik.example"}
+"""Of the daily report, so that there is one: `make mail` shows it, and nothing leaves the machine."""
+
 Say = Callable[[str], None]
 
 
@@ -114,7 +117,7 @@ class EmbeddedStack:
             ConfigurationError: a setting does not parse; nothing was started.
             LocalError: it did not work; what this call started is ended again.
         """
-        tuning = parse(Tuning, {"PROVIDER_URL": f"http://{HOST}", **self._options.settings})
+        tuning = parse(Tuning, {"PROVIDER_URL": f"http://{HOST}", **REPORT, **self._options.settings})
         self._folder.mkdir(parents=True, exist_ok=True)
         with self._alone(), self._ending_what_was_started():
             emulator = self._record.living(EMULATOR)
@@ -154,7 +157,7 @@ class EmbeddedStack:
         stopped = [process.name for process in self._record if self._record.stop(process)]
         for file in (self._info_file, self._memory_file):
             file.unlink(missing_ok=True)
-        for own in ("state", "tmp"):
+        for own in ("state", "tmp", "mail"):
             shutil.rmtree(self._folder / own, ignore_errors=True)
         return stopped
 
@@ -204,6 +207,7 @@ class EmbeddedStack:
     def _parameters(self, port: int, provider_url: str, issuer_url: str, provider_token: str) -> dict[str, str]:
         settings = {
             "ADMIN_URL": f"{_api_url(port, '{api_id}')}/admin/",  # which no request tells: the gateway cuts it off
+            **REPORT,
             **self._options.settings,
             "PROVIDER_URL": provider_url,
             "ISSUER_URL": issuer_url,
@@ -223,6 +227,8 @@ class EmbeddedStack:
         session = LocalSession(port)
         with self._step("deploying the stack"):
             outputs = Deployment(session, self._options.stack_name).apply(bundle, parameters)
+            sender = parameters[parameter_name("REPORT_SENDER")]
+            session.client("ses").verify_email_identity(EmailAddress=sender)  # which takes no letter here
         api_url = _api_url(port, outputs["RestAPIId"])
         info = StackInfo(
             api_url=api_url,

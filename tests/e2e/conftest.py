@@ -50,7 +50,8 @@ def _allow_in_other_words(stack: RunningStack) -> None:
     It looks for every schedule in the group `default`. It asks for sqs:SendMessageBatch and
     sqs:ChangeMessageVisibilityBatch, and for dynamodb:BatchExecuteStatement on no table in particular, where AWS asks
     for sqs:SendMessage, sqs:ChangeMessageVisibility and dynamodb:PartiQLUpdate: of PartiQL it is seen who may use it,
-    not on what. It names a log group without the `:*` that AWS has at its end.
+    not on what. It names a log group without the `:*` that AWS has at its end. Nor does it know of
+    which identity ses:SendRawEmail is.
     """
     iam = stack.client("iam")
     for role in (role["RoleName"] for role in iam.list_roles()["Roles"]):
@@ -63,6 +64,8 @@ def _allow_in_other_words(stack: RunningStack) -> None:
                     statement["Action"].append("sqs:ChangeMessageVisibilityBatch")
                 if "logs:FilterLogEvents" in statement["Action"]:
                     statement["Resource"] = [name.removesuffix(":*") for name in statement["Resource"]]
+                if "ses:SendRawEmail" in statement["Action"]:
+                    statement["Resource"] = "*"
                 if "dynamodb:PartiQLUpdate" in statement["Action"]:
                     batch = {"Effect": "Allow", "Action": "dynamodb:BatchExecuteStatement", "Resource": "*"}
                     document["Statement"].append(batch)

@@ -3,7 +3,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import count
+from itertools import count, pairwise
 
 from chalicelib.domain.mailing import Mailing
 from chalicelib.domain.message import UNLEASED, Message, Outcome, Status, counter_changes, message_id
@@ -140,6 +140,15 @@ class FakeMessageRepository:
         first = moment.replace(second=0, microsecond=0)
         with self._lock:
             return sum(counts["sent"] for minute, counts in self.minutes[mailing_id].items() if minute >= first)
+
+    def sent_between(self, mailing_id: str, moments: Sequence[datetime]) -> Sequence[int]:
+        edges = [moment.replace(second=0, microsecond=0) for moment in moments]
+        with self._lock:
+            minutes = list(self.minutes[mailing_id].items())
+        return [
+            sum(counts["sent"] for minute, counts in minutes if first <= minute < last)
+            for first, last in pairwise(edges)
+        ]
 
     def _version(self) -> str:
         return f"stored-{next(self._versions)}"

@@ -13,11 +13,12 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import requests
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 import app
 from chalicelib.bootstrap import application
-from chalicelib.errors import TransientError
+from chalicelib.errors import RefusedMailError, TransientError
 from tests.aws_errors import as_response
 from tests.faults.injected_faults import Wire
 from tests.faults.jumping_clock import JumpingClock, JumpingQueue
@@ -27,6 +28,7 @@ from tests.tokens import TOKEN
 from tests.visitor import visiting
 
 PREFIX = "sites"
+SENDER = "reports@vestnik.example"
 FUNCTION_SECONDS = 30  # the shortest of the functions' timeouts
 IDEMPOTENCY_MILLISECONDS = 400  # by the clock on the wall, which no test can move: Powertools reads it
 # Someone must look within these minutes after whatever failed: the longest is a queued row, after 15.
@@ -140,6 +142,17 @@ class InProcess:
         answer: dict[str, Any] | None = self._call(app.drift_check, {"mailing_id": mailing_id, "repair": True})
         return answer
 
+    def report(self) -> str | None:
+        """Have the schedule of the daily report come; says what came of it, None if the function failed."""
+        answer: dict[str, str] | None = self._call(app.daily_report, {"source": "aws.events"})
+        return answer["outcome"] if answer else None
+
+    def mails(self) -> list[dict[str, Any]]:
+        """List the mails that were sent, by this deployment and those before."""
+        address = f"{self.client('ses').meta.endpoint_url}/_ministack/ses/messages"
+        by_account: dict[str, list[dict[str, Any]]] = requests.get(address, timeout=30).json()["messages"]
+        return [mail for mails in by_account.values() for mail in mails]
+
     def _invoked(self, request: AWSPreparedRequest) -> AWSResponse:
         assert isinstance(request.body, (bytes, str))
         if not self.loses_starts:
@@ -161,7 +174,7 @@ class InProcess:
         context = SimpleNamespace(get_remaining_time_in_millis=lambda: seconds * 1000)
         try:
             return handler(event, context)
-        except TransientError as error:
+        except (TransientError, RefusedMailError) as error:
             logger.info("function failed", exc_info=error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the scenario goes on, and then tells of it
             self.errors.append(error)

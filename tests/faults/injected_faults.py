@@ -15,7 +15,7 @@ from botocore.client import BaseClient
 from botocore.endpoint import Endpoint
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
-from tests.aws_errors import as_response, as_xml_error, cancelled, error
+from tests.aws_errors import as_query_error, as_response, as_xml_error, cancelled, error
 from tests.faults.call_sites import Use, current_use
 
 Send = Callable[[AWSPreparedRequest], AWSResponse]
@@ -87,6 +87,8 @@ def _answering(answer: tuple[int, dict[str, Any]]) -> Strike:
 def _throttled(service: str) -> Strike:
     if service == "s3":
         return lambda request, _send: as_xml_error(request.url, "SlowDown")
+    if service == "ses":
+        return lambda request, _send: as_query_error(request.url, "Throttling")
     return _answering(error(THROTTLED.get(service, "ThrottlingException")))
 
 
@@ -151,6 +153,11 @@ def _half(request: AWSPreparedRequest, send: Send, body: Mapping[str, Any], some
 class Faults(Protocol):
     """What decides which calls fail; asked by one thread at a time."""
 
+    @property
+    def struck_calls(self) -> int:
+        """How many calls were met."""
+        ...
+
     def meets(self, use: Use, service: str) -> Kind | None:
         """Say how a call fails, None if it does not."""
         ...
@@ -163,6 +170,11 @@ class Fault:
     use: Use
     kind: Kind
     struck: int = 0
+
+    @property
+    def struck_calls(self) -> int:
+        """How many calls were met."""
+        return self.struck
 
     def meets(self, use: Use, _service: str) -> Kind | None:
         """Say how a call fails."""
@@ -180,6 +192,11 @@ class Storm:
     rate: float = 0.05
     faults: int = 12
     struck: list[str] = field(default_factory=list)
+
+    @property
+    def struck_calls(self) -> int:
+        """How many calls were met."""
+        return len(self.struck)
 
     def meets(self, use: Use, service: str) -> Kind | None:
         """Say how a call fails."""
@@ -205,6 +222,11 @@ class Wire:
     faults: Faults | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _local: threading.local = field(default_factory=threading.local)
+
+    @property
+    def struck(self) -> int:
+        """How many calls have met a fault."""
+        return self.faults.struck_calls if self.faults else 0
 
     def forget(self) -> None:
         """Begin anew: nothing recorded, and no fault."""

@@ -18,7 +18,7 @@ from chalicelib.bootstrap import Application, application
 from chalicelib.config import Settings
 from chalicelib.services import hold_letters
 from tests.emulator import running_emulator
-from tests.faults.in_process import PREFIX, SOURCES, InProcess
+from tests.faults.in_process import PREFIX, SENDER, SOURCES, InProcess
 from tests.faults.injected_faults import Wire, wired
 from tests.faults.jumping_clock import NEVER_BACK_SECONDS, JumpingClock, keep_delays
 from tests.faults.own_provider import OwnProvider, own_provider
@@ -34,8 +34,11 @@ TUNING = {
     "PROVIDER_MAX_PER_SECOND": "1000",
     "PROVIDER_MAX_IN_FLIGHT": "64",
     "BREAKER_FAILURES": "3",
+    "REPORT_SENDER": SENDER,
+    "REPORT_RECIPIENTS": "team@vestnik.example",
+    "REPORT_HOUR": "0",
 }
-REMEMBER_NOTHING = frozenset({"dynamodb", "scheduler", "tickets", "uploads"})
+REMEMBER_NOTHING = frozenset({"dynamodb", "mailer", "scheduler", "tickets", "uploads"})
 
 
 @dataclass
@@ -117,7 +120,8 @@ def _resources(client: Callable[[str], Any]) -> dict[str, str]:
     sqs, secrets = client("sqs"), client("secretsmanager")
     client("scheduler").create_schedule_group(Name=PREFIX)
     client("s3").create_bucket(Bucket=PREFIX)
-    client("logs").create_log_group(logGroupName=f"/aws/lambda/{PREFIX}-api")
+    for function in ("api", "drift-check"):
+        client("logs").create_log_group(logGroupName=f"/aws/lambda/{PREFIX}-{function}")
     sqs.create_queue(QueueName=f"{PREFIX}-scheduler-dlq")
     for source in SOURCES:
         sqs.create_queue(QueueName=f"{PREFIX}-{source}-dlq")

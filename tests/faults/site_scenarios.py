@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from tests.faults.auditor import Audit
-from tests.faults.in_process import PREFIX
+from tests.faults.in_process import PREFIX, SENDER
 from tests.faults.own_provider import BUSY, OK
 from tests.faults.sensible_user import TRIES, ZONE, User, at
 from tests.running_stack import poll
@@ -420,6 +420,27 @@ def looked_after(user: User) -> list[Audit]:
     return [user.ended(mailing)]
 
 
+def daily_report(user: User) -> list[Audit]:
+    """Send the report of the day before: the sender is unknown at first, and the schedule goes on coming."""
+    user.add_clients(2)
+    audits = [user.ended(user.mail())]
+    now, ses = user.deployment.clock(), user.deployment.client("ses")
+    morning = now.replace(hour=9, minute=0) + timedelta(days=1)
+    user.deployment.minute((morning - now) // timedelta(minutes=1))
+    ses.delete_identity(Identity=SENDER)
+    before = len(user.deployment.mails())
+    user.deployment.report()
+    assert len(user.deployment.mails()) == before
+    ses.verify_email_identity(EmailAddress=SENDER)
+    for _ in range(TRIES):
+        if user.deployment.report() == "sent before, or being sent" and len(user.deployment.mails()) > before:
+            break
+        user.deployment.minute(15)
+    sent = user.deployment.mails()[before:]
+    assert 1 <= len(sent) <= 1 + user.deployment.wire.struck, f"{len(sent)} mails of one day"
+    return audits
+
+
 SCENARIOS: tuple[Scenario, ...] = (
     looked_after,
     opted_out,
@@ -445,4 +466,5 @@ SCENARIOS: tuple[Scenario, ...] = (
     falsified_counters,
     imported_clients,
     imported_suppressions,
+    daily_report,
 )

@@ -128,3 +128,13 @@ class Paging:
 
 def test_counters_are_read_to_the_last_page() -> None:
     assert DynamoCounterRepository(DynamoDB(cast("Any", Paging()))).totals(MAILING.id).counts == {"sent": 3}
+
+
+def test_messages_are_counted_between_moments_to_the_minute(stored: Stored) -> None:
+    rows = stored.messages.plan(MAILING, [message(client_id=ulid(n)) for n in range(6)])
+    for n, row in enumerate(rows):
+        stored.messages.record(MAILING.id, [sent(row, 60 * n)])
+    in_zone = NOW.astimezone(timezone(timedelta(hours=5, minutes=45)))
+    moments = [in_zone + minutes * timedelta(minutes=1) for minutes in (1, 3, 3, 5)]
+    assert stored.counters.sent_between(MAILING.id, moments) == [2, 0, 2]
+    assert stored.counters.sent_between(ulid(999), moments) == [0, 0, 0]

@@ -55,7 +55,7 @@ def test_every_handler_is_importable_from_the_zip_alone(template: Part, unpacked
     found = run_unpacked(unpacked, IMPORT_HANDLERS, *handlers, environ={})
 
     assert found == {"missing": [], "outside": [], "unwanted": []}
-    names = ("app", "dispatcher", "drift_check", "importer", "plan_segment", "planner", "sender")
+    names = ("app", "daily_report", "dispatcher", "drift_check", "importer", "plan_segment", "planner", "sender")
     assert handlers == [f"app.{name}" for name in names]
 
 

@@ -1,9 +1,12 @@
 import json
+import re
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
-from chalicelib.config import Settings, Tuning
+from chalicelib.config import ReportTuning, Settings, Tuning, parse
+from chalicelib.errors import ConfigurationError
 from embedded import parameter_name
 from tests.merged_template import Part, functions, of_type, queue_sources
 
@@ -15,6 +18,7 @@ ROLES = {
     "Importer": "ImporterRole",
     "Dispatcher": "DispatcherRole",
     "DriftCheck": "DriftCheckRole",
+    "DailyReport": "DailyReportRole",
 }
 NAMES = {
     "APIHandler": "api",
@@ -24,6 +28,7 @@ NAMES = {
     "Importer": "importer",
     "Dispatcher": "dispatcher",
     "DriftCheck": "drift-check",
+    "DailyReport": "daily-report",
 }
 
 
@@ -69,10 +74,22 @@ def test_counters_are_checked_each_night_for_as_long_as_it_takes(template: Part)
     assert function["Timeout"] == 900
 
 
+def test_report_is_looked_after_each_quarter_of_an_hour_and_what_fails_is_kept(template: Part) -> None:
+    function = functions(template)["DailyReport"]
+    (event,) = function["Events"].values()
+
+    assert (event["Type"], event["Properties"]["Schedule"]) == ("Schedule", "cron(0/15 * * * ? *)")
+    assert function["EventInvokeConfig"] == {
+        "MaximumRetryAttempts": 2,
+        "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": {"Fn::GetAtt": ["ReportDlq", "Arn"]}}},
+    }
+    assert function["Timeout"] <= 60, "Lambda calls again after a minute, when the claim of a dead call must be over"
+
+
 def test_environment_is_the_settings(template: Part) -> None:
     variables = template["Globals"]["Function"]["Environment"]["Variables"]
 
-    assert set(variables) == {name.upper() for name in Settings.model_fields}
+    assert set(variables) == {name.upper() for name in Settings.model_fields | ReportTuning.model_fields}
     assert not any("Environment" in function for function in functions(template).values())
 
 
@@ -80,16 +97,74 @@ def test_environment_is_the_settings(template: Part) -> None:
 def test_each_tunable_setting_is_a_parameter_with_the_code_s_default(template: Part, variable: str) -> None:
     parameter = parameter_name(variable)
 
-    assert template["Parameters"][parameter] == {"Type": "String", "Default": ""}
+    assert unconstrained(template["Parameters"][parameter]) == {"Type": "String", "Default": ""}
     assert template["Globals"]["Function"]["Environment"]["Variables"][variable] == {"Ref": parameter}
 
 
 def test_no_parameter_is_a_setting_that_the_code_does_not_know(template: Part) -> None:
     settings = {
-        name for name, declared in template["Parameters"].items() if declared == {"Type": "String", "Default": ""}
+        name
+        for name, declared in template["Parameters"].items()
+        if unconstrained(declared) == {"Type": "String", "Default": ""}
     }
 
     assert settings == {parameter_name(name.upper()) for name in Tuning.model_fields}
+
+
+def unconstrained(declared: Part) -> Part:
+    return {name: value for name, value in declared.items() if name not in {"AllowedPattern", "ConstraintDescription"}}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "fits"),
+    [
+        ("REPORT_SENDER", "reports@vestnik.example", True),
+        ("REPORT_SENDER", "reports", False),
+        ("REPORT_SENDER", "a@vestnik.example,b@vestnik.example", False),
+        ("REPORT_SENDER", "Vestnik <reports@vestnik.example>", False),
+        ("REPORT_RECIPIENTS", "a.b+c@one.example", True),
+        ("REPORT_RECIPIENTS", "a@one.example, b@two.example", True),
+        ("REPORT_RECIPIENTS", ",".join(f"a{n}@one.example" for n in range(50)), True),
+        ("REPORT_RECIPIENTS", ",".join(f"a{n}@one.example" for n in range(51)), False),
+        ("REPORT_RECIPIENTS", "a@one.example,", False),
+        ("REPORT_RECIPIENTS", "a@one.example;b@two.example", False),
+        ("REPORT_RECIPIENTS", "a@b@one.example", False),
+        ("REPORT_RECIPIENTS", "a@example", False),
+        ("REPORT_RECIPIENTS", "a@one.example\nBcc: b@two.example", False),
+        ("REPORT_HOUR", "0", True),
+        ("REPORT_HOUR", "08", True),
+        ("REPORT_HOUR", "23", True),
+        ("REPORT_HOUR", "24", False),
+        ("REPORT_HOUR", "-1", False),
+        ("REPORT_HOUR", "8:30", False),
+        ("REPORT_ZONE", "Europe/Moscow", True),
+        ("REPORT_ZONE", "Etc/GMT+3", True),
+        ("REPORT_ZONE", "+05:45", True),
+        ("REPORT_ZONE", "+5", False),
+        ("REPORT_ZONE", "Europe/Moscow Europe/Paris", False),
+        ("REPORT_LANGUAGE", "ru", True),
+        ("REPORT_LANGUAGE", "de", False),
+    ],
+)
+def test_settings_of_the_report_are_refused_by_the_template_as_by_the_code(
+    template: Part, variable: str, value: str, *, fits: bool
+) -> None:
+    pattern = template["Parameters"][parameter_name(variable)]["AllowedPattern"]
+    given = {"PROVIDER_URL": "http://127.0.0.1", "REPORT_SENDER": "reports@vestnik.example", variable: value}
+    with nullcontext() if fits else pytest.raises(ConfigurationError, match=variable):
+        parse(Tuning, given)
+
+    assert bool(re.fullmatch(pattern, value)) == fits
+    assert re.fullmatch(pattern, ""), "empty means the default"
+
+
+def test_recipients_need_a_sender(template: Part) -> None:
+    (rule,) = template["Rules"].values()
+
+    assert rule["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "ReportRecipients"}, ""]}]}
+    assert rule["Assertions"][0]["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "ReportSender"}, ""]}]}
+    with pytest.raises(ConfigurationError, match=r"REPORT_RECIPIENTS: .*REPORT_SENDER"):
+        parse(Tuning, {"PROVIDER_URL": "http://127.0.0.1", "REPORT_RECIPIENTS": "a@one.example"})
 
 
 def test_queues_call_their_functions(template: Part) -> None:

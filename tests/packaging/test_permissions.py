@@ -4,6 +4,7 @@ from collections.abc import Iterator
 import pytest
 
 from chalicelib.adapters.kept_answers import PREFIX
+from chalicelib.adapters.report_claims import PREFIX as REPORT_PREFIX
 from chalicelib.domain.journal import FUNCTIONS
 from tests.merged_template import Part, functions, of_type
 
@@ -66,7 +67,7 @@ def test_no_role_holds_a_managed_policy(template: Part) -> None:
     roles = of_type(template, "AWS::IAM::Role")
 
     assert not [name for name, role in roles.items() if "ManagedPolicyArns" in role]
-    assert len(roles) == 8
+    assert len(roles) == 9
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_each_function_writes_to_its_own_log_only(template: Part, function: str)
     ]
 
     assert groups == [f"/aws/lambda/${{AWS::StackName}}-{function}:*"]
-    reads = {"logs:FilterLogEvents"} if function == "api" else set()
+    reads = {"logs:FilterLogEvents"} if function in {"api", "daily-report"} else set()
     assert resources_allowed(template, role, "logs:") == {"logs:CreateLogStream", "logs:PutLogEvents"} | reads
 
 
@@ -95,6 +96,29 @@ def test_the_api_reads_the_logs_of_the_functions_and_no_others(template: Part) -
     )
 
     assert groups == [f"/aws/lambda/${{AWS::StackName}}-{function}:*" for function in FUNCTIONS]
+
+
+def test_the_report_may_write_its_own_items_and_send_from_its_sender_and_nothing_else(template: Part) -> None:
+    reads = {"Query", "GetQueueAttributes", "FilterLogEvents"}
+    doing = {
+        action: statement
+        for statement in statements(template, "DailyReportRole")
+        for action in map(str, as_list(statement["Action"]))
+        if action.partition(":")[2] not in reads and not action.startswith("logs:")
+    }
+    (mail,) = of_type(template, "AWS::IAM::Policy").values()
+    (sending,) = mail["PolicyDocument"]["Statement"]
+    address, domain = sending["Resource"]
+
+    assert doing.keys() == {"dynamodb:UpdateItem", "sqs:SendMessage"}
+    assert doing["dynamodb:UpdateItem"]["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{REPORT_PREFIX}#*"]}
+    }
+    assert doing["sqs:SendMessage"]["Resource"] == {"Fn::GetAtt": ["ReportDlq", "Arn"]}
+    assert (mail["Roles"], sending["Action"]) == ([{"Ref": "DailyReportRole"}], ["ses:SendRawEmail"])
+    assert address["Fn::Sub"].endswith(":identity/${ReportSender}")
+    assert domain["Fn::Sub"][1] == {"Domain": {"Fn::Select": [1, {"Fn::Split": ["@", {"Ref": "ReportSender"}]}]}}
+    assert template["Resources"]["DailyReportMailPolicy"]["Condition"] == "ReportSenderGiven"
 
 
 def test_check_of_counters_may_write_nothing_but_counters(template: Part) -> None:

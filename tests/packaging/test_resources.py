@@ -178,6 +178,7 @@ def test_alarms_watch_dead_letters_age_errors_the_token_and_counters(template: P
         ("Errors", "DriftCheck"),
         ("ProviderTokenRefused", "vestnik"),
         ("CounterDrift", "vestnik"),
+        ("ReportFailed", "vestnik"),
     }
     assert all(alarm["AlarmActions"]["Fn::If"][0] == "AlarmTopicGiven" for alarm in alarms)
 

@@ -1,7 +1,8 @@
 import pytest
 
-from chalicelib.config import Settings, Tuning, parse
+from chalicelib.config import ReportTuning, Settings, Tuning, parse
 from chalicelib.errors import ConfigurationError
+from tests.settings import ENVIRONMENT
 
 LOCAL = {"PROVIDER_URL": "http://127.0.0.1:8080/"}
 
@@ -35,11 +36,27 @@ def test_the_address_of_the_issuer_stays_as_tokens_have_it() -> None:
         ("MAX_ATTEMPTS", "banana"),
         ("SENDER_THREADS", "0"),
         ("LOG_LEVEL", "LOUD"),
+        ("REPORT_SENDER", "Vestnik <reports@vestnik.example>"),
+        ("REPORT_SENDER", f"{'a' * 60}@{'b' * 60}.{'c' * 60}.{'d' * 60}.{'e' * 60}"),
+        ("REPORT_RECIPIENTS", "team@vestnik.example"),  # without a sender
+        ("REPORT_ZONE", "Mars/Olympus"),
     ],
 )
 def test_a_variable_that_does_not_parse_is_named(variable: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=variable):
         parse(Tuning, LOCAL | {variable: value})
+
+
+def test_recipients_of_the_report_are_listed_with_commas_and_parsed_apart() -> None:
+    given = {"REPORT_SENDER": "reports@vestnik.example", "REPORT_RECIPIENTS": "a@one.example, b@two.example"}
+    settings = ReportTuning.from_env(given)
+    assert settings.report_recipients == ("a@one.example", "b@two.example")
+    assert (settings.report_hour, settings.report_zone, settings.report_language) == (8, "UTC", "en")
+    assert ReportTuning.from_env({}).report_recipients == ()
+
+
+def test_wrong_setting_of_the_report_stops_no_other_function() -> None:
+    assert Settings.from_env(ENVIRONMENT | {"REPORT_ZONE": "Mars/Olympus"}) == Settings.from_env(ENVIRONMENT)
 
 
 def test_every_missing_variable_is_named() -> None:
