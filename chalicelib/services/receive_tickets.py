@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.domain.tickets import AnyTicket, ImportTicket, MessagesTicket, SegmentTicket, read
@@ -25,7 +25,7 @@ def receive_messages(
     """Work off a batch of the sender's queues.
 
     Args:
-        records: of an SQS event: `messageId`, `body`.
+        records: of an SQS event: `messageId`, `body`, and where from and when it was sent, if that is told.
         send: does the work.
         dead_letter: takes a body that cannot be read, and the cause.
         stop_at: when everything must be recorded.
@@ -33,6 +33,9 @@ def receive_messages(
     Returns:
         What Lambda's `ReportBatchItemFailures` expects: the ids of records that must be delivered again.
     """
+    for record in records:
+        if "eventSourceARN" in record:
+            send.deliver.tally.received(_queue(record), _sent_at(record))
     tickets, failed = _read(MessagesTicket, records, dead_letter)
     positions = send([ticket for _, ticket in tickets], stop_at)
     return _report([*failed, *(tickets[position][0] for position in sorted(positions))])
@@ -96,6 +99,16 @@ def _read(
             else:
                 logger.error("ticket set aside", extra=ids)  # noqa: TRY400 - the cause says it all
     return tickets, failed
+
+
+def _queue(record: Record) -> str:
+    """Name a queue as its address does behind the stack's name: `send` of `…:vestnik-send`."""
+    arn: str = record["eventSourceARN"]
+    return arn.rpartition("-")[2]
+
+
+def _sent_at(record: Record) -> datetime:
+    return datetime.fromtimestamp(int(record["attributes"]["SentTimestamp"]) / 1000, UTC)
 
 
 def _report(failed: Iterable[Record]) -> Report:

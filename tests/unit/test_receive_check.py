@@ -25,7 +25,9 @@ def made() -> World:
 
 
 def answer(made: World, event: dict[str, Any]) -> dict[str, Any]:
-    return receive_check(event, made.check_changed(), made.repair_counters(), NOW + timedelta(minutes=14))
+    return receive_check(
+        event, made.count_rest(), made.check_changed(), made.repair_counters(), NOW + timedelta(minutes=14)
+    )
 
 
 def counter(name: str, rows: int, counted: int) -> dict[str, Any]:
