@@ -52,9 +52,9 @@ class Prometheus:
         """Evaluate an expression now; returns values by their labels, in order, without those of the target."""
         answer = self._get("query", query=expression)
         return {
-            tuple(sorted((name, text) for name, text in each["metric"].items() if name not in {"instance", "job"})): float(
-                each["value"][1]
-            )
+            tuple(
+                sorted((name, text) for name, text in each["metric"].items() if name not in {"instance", "job"})
+            ): float(each["value"][1])
             for each in answer["result"]
         }
 

@@ -14,8 +14,18 @@ from chalicelib.domain.message import Outcome, Reason, Status
 CALL_SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 PUT_OFF_REASONS = (Reason.WINDOW, Reason.RETRY, Reason.OUTAGE, Reason.RATE, Reason.PAUSED)
 _BEYOND = "beyond"  # the longest of `CALL_SECONDS`
+# Told from the start, as noughts: what a counter first shows is no increase to whoever takes its rate.
+FORESEEN: Mapping[AnswerKind, tuple[str, ...]] = {
+    AnswerKind.ACCEPTED: ("200",),
+    AnswerKind.BROKEN: ("no_json", "wrong_shape", "other_code", "too_large", "3xx"),
+    AnswerKind.REFUSED: ("400", "404", "413", "422"),
+    AnswerKind.UNAUTHORIZED: ("401", "403", "no_token"),
+    AnswerKind.BUSY: ("408", "425", "429", "500", "502", "503", "504"),
+    AnswerKind.UNREACHABLE: ("connect", "connect_timeout"),
+    AnswerKind.UNCERTAIN: ("timeout", "reset"),
+}
 _OK = 200
-_CODES = frozenset({400, 401, 403, 404, 408, 413, 422, 425, 429, 500, 502, 503, 504})
+_CODES = frozenset(code for codes in FORESEEN.values() for code in codes)
 _NOT_CALLED = "no_token"
 _CALL, _CALL_MS, _ANSWER, _PUT_OFF, _ATTEMPTS = "call.", "call_ms", "answer.", "put_off.", "attempts"
 
@@ -43,9 +53,8 @@ def code_of(answer: Answer) -> str:
     """Name an answer by its status, or by what was wrong with it; statuses outside the contract by their class."""
     if answer.status is None or (answer.status == _OK and answer.error):
         return answer.error or "none"
-    if answer.status == _OK or answer.status in _CODES:
-        return str(answer.status)
-    return f"{answer.status // 100}xx"
+    status = str(answer.status)
+    return status if status in _CODES else f"{status[0]}xx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +78,7 @@ class Traffic:
     @classmethod
     def of(cls, counts: Counter[str]) -> "Traffic":
         """Read counts; what never occurred is nought."""
-        answers = {(AnswerKind.ACCEPTED.value, str(_OK)): 0}
+        answers = {(kind.value, code): 0 for kind, codes in FORESEEN.items() for code in codes}
         for name, number in counts.items():
             if name.startswith(_ANSWER):
                 kind, _, code = name.removeprefix(_ANSWER).partition(".")

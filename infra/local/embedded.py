@@ -33,7 +33,7 @@ from programs import (
 from sessions import HOST, REGION, LocalSession
 
 INFO_FILE = "stack.json"
-SCRAPE_SECRET_FILE = "scrape-secret"
+SCRAPE_SECRET_FILE = "scrape-secret"  # noqa: S105 - the name of a file
 DEFAULT_PORT = 4566
 OK = 200
 Say = Callable[[str], None]

@@ -49,7 +49,9 @@ def test_a_real_prometheus_sees_a_mailing_as_it_is_sent(stack: RunningStack, sec
             until=lambda rate: rate > 0,
             deadline_seconds=60,
         )
-        slow = prometheus.query("histogram_quantile(0.95, sum by (le) (rate(vestnik_provider_call_seconds_bucket[1m])))")
+        slow = prometheus.query(
+            "histogram_quantile(0.95, sum by (le) (rate(vestnik_provider_call_seconds_bucket[1m])))"
+        )
         assert rate > 0
         assert 0.25 < slow[()] <= 2.5
         (target,) = prometheus.targets()
