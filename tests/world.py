@@ -326,7 +326,7 @@ class World:
     def count_rest(self) -> CountRest:
         return CountRest(self.mailings, self._counters, self.figures, self.clock)
 
-    def read_figures(self, dead_letters: FakeDeadLetters | None = None) -> ReadFigures:
+    def read_figures(self, dead_letters: FakeDeadLetters | None = None, **options: float) -> ReadFigures:
         return ReadFigures(
             self.figures,
             self.mailings,
@@ -337,6 +337,7 @@ class World:
             dead_letters or FakeDeadLetters(self.clock),
             self.tally,
             self.clock,
+            **options,
         )
 
     def repair_counters(self) -> RepairCounters:
