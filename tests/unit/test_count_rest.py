@@ -20,18 +20,17 @@ LATER = NOW + HOUR
 @pytest.fixture
 def world() -> World:
     made = World()
-    for number, (status, changes) in enumerate(
-        [
-            (MailingStatus.FINISHED, {"finished_at": NOW - 25 * HOUR}),
-            (MailingStatus.FINISHED, {"finished_at": NOW - 300 * DAY}),
-            (MailingStatus.CANCELLED, {"updated_at": NOW - 25 * HOUR}),
-            (MailingStatus.FINISHED, {"finished_at": NOW - 23 * HOUR}),
-            (MailingStatus.CANCELLED, {"updated_at": NOW - HOUR}),
-            (MailingStatus.RUNNING, {"updated_at": NOW - 25 * HOUR}),
-            (MailingStatus.DELETED, {"updated_at": NOW - 25 * HOUR}),
-            (MailingStatus.FINISHED, {"finished_at": NOW - 25 * HOUR, "test_of": ulid(1)}),
-        ]
-    ):
+    ended: list[tuple[MailingStatus, dict[str, object]]] = [
+        (MailingStatus.FINISHED, {"finished_at": NOW - 25 * HOUR}),
+        (MailingStatus.FINISHED, {"finished_at": NOW - 300 * DAY}),
+        (MailingStatus.CANCELLED, {"updated_at": NOW - 25 * HOUR}),
+        (MailingStatus.FINISHED, {"finished_at": NOW - 23 * HOUR}),
+        (MailingStatus.CANCELLED, {"updated_at": NOW - HOUR}),
+        (MailingStatus.RUNNING, {"updated_at": NOW - 25 * HOUR}),
+        (MailingStatus.DELETED, {"updated_at": NOW - 25 * HOUR}),
+        (MailingStatus.FINISHED, {"finished_at": NOW - 25 * HOUR, "test_of": ulid(1)}),
+    ]
+    for number, (status, changes) in enumerate(ended):
         one = mailing(id=ulid(100 + number), status=status, **changes)
         made.mailings.create(one)
         made.messages.counts[one.id] = Counter(sent=10**number, attempts=7)
