@@ -134,6 +134,11 @@ class InProcess:
         answer: dict[str, Any] | None = self._call(app.drift_check, {"mailing_id": mailing_id, "repair": True})
         return answer
 
+    def night(self) -> dict[str, Any] | None:
+        """Call the nightly check; None if it failed."""
+        answer: dict[str, Any] | None = self._call(app.drift_check, {"source": "aws.events"})
+        return answer
+
     def _invoked(self, request: AWSPreparedRequest) -> AWSResponse:
         assert isinstance(request.body, (bytes, str))
         if not self.loses_starts:
