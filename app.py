@@ -60,7 +60,8 @@ def importer(event: SQSEvent) -> dict[str, Any]:
 
 @app.schedule("rate(1 minute)", name="dispatcher")
 def dispatcher(event: CloudWatchEvent) -> None:
-    """Bring back what was lost or late."""
+    """Tell how all stands, and bring back what was lost or late."""
+    application().tell_figures()
     application().dispatch_due(_stop_at(event))
 
 
@@ -68,7 +69,8 @@ def dispatcher(event: CloudWatchEvent) -> None:
 def drift_check(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Compare counters with rows: of what changed, by night; of one mailing, and set right, when asked to."""
     built = application()
-    return receive_check(event, built.check_changed, built.repair_counters, _before_timeout(context))
+    stop_at = _before_timeout(context)
+    return receive_check(event, built.count_rest, built.check_changed, built.repair_counters, stop_at)
 
 
 @app.lambda_function(name="daily_report")

@@ -23,6 +23,7 @@ from chalicelib.adapters.control_repository import DynamoControlRepository
 from chalicelib.adapters.counter_repository import DynamoCounterRepository
 from chalicelib.adapters.dead_letter_queues import SqsDeadLetters
 from chalicelib.adapters.dynamodb import DynamoDB
+from chalicelib.adapters.figure_repository import DynamoFigureRepository
 from chalicelib.adapters.function_logs import CloudWatchFunctionLogs
 from chalicelib.adapters.import_repository import DynamoImportRepository
 from chalicelib.adapters.mailer import SesMailer
@@ -51,6 +52,7 @@ from chalicelib.services.check_changed import CheckChanged
 from chalicelib.services.check_drift import CheckDrift
 from chalicelib.services.control_mailings import ControlMailings
 from chalicelib.services.count_audience import CountAudience
+from chalicelib.services.count_rest import CountRest
 from chalicelib.services.deliver_message import DeliverMessage
 from chalicelib.services.dispatch_due import DispatchDue
 from chalicelib.services.explain_message import ExplainMessage
@@ -72,6 +74,7 @@ from chalicelib.services.preview_mailing import PreviewMailing, Price
 from chalicelib.services.provider_gate import ProviderGate
 from chalicelib.services.provider_limits import InFlight, Pace
 from chalicelib.services.read_dashboard import ReadDashboard
+from chalicelib.services.read_figures import ReadFigures
 from chalicelib.services.read_journal import ReadJournal
 from chalicelib.services.read_messages import ReadMessages
 from chalicelib.services.read_statistics import ReadStatistics
@@ -86,6 +89,8 @@ from chalicelib.services.shared_breaker import SharedBreaker
 from chalicelib.services.start_due import StartDue
 from chalicelib.services.suppress_phones import SuppressPhones
 from chalicelib.services.sweep_messages import SweepMessages
+from chalicelib.services.tally import Tally
+from chalicelib.services.tell_figures import TellFigures
 
 if TYPE_CHECKING:
     from chalicelib.adapters.access_tokens import AccessTokens
@@ -231,6 +236,11 @@ class Application:
         return DynamoCounterRepository(self.dynamodb)
 
     @cached_property
+    def figures(self) -> DynamoFigureRepository:
+        """What is kept for those who watch."""
+        return DynamoFigureRepository(self.dynamodb)
+
+    @cached_property
     def control(self) -> DynamoControlRepository:
         """What all senders share."""
         return DynamoControlRepository()
@@ -308,11 +318,22 @@ class Application:
         return SesMailer(boto3.client("ses", config=config))
 
     @cached_property
+    def provider_token(self) -> Token:
+        """What Vestnik proves itself with to the provider."""
+        return Token(self.secrets, self.settings.provider_token_secret)
+
+    @cached_property
+    def scrape_secret(self) -> Token | None:
+        """What a scraper of `/metrics` may prove itself with; None: there is no such secret."""
+        name = self.settings.scrape_secret_name
+        return None if name is None else Token(self.secrets, name)
+
+    @cached_property
     def provider(self) -> ProviderClient:
         """The provider."""
         return ProviderClient(
             self.settings.provider_url,
-            Token(self.secrets, self.settings.provider_token_secret),
+            self.provider_token,
             connect_timeout_seconds=self.settings.provider_connect_timeout_seconds,
             pool_size=self.settings.sender_threads,
             subsegment=self.subsegment,
@@ -555,6 +576,7 @@ class Application:
             self.clock,
             random.uniform,
             self.policy,
+            self.tally,
         )
         return SendMessages(
             deliver,
@@ -617,7 +639,37 @@ class Application:
     @cached_property
     def check_changed(self) -> CheckChanged:
         """Recounts what has changed of late."""
-        return CheckChanged(self.mailings, self.check_drift, self.clock, observability.count)
+        return CheckChanged(self.mailings, self.check_drift, self.clock, observability.count, self.figures)
+
+    @cached_property
+    def count_rest(self) -> CountRest:
+        """Counts the messages of mailings that ended long ago."""
+        return CountRest(self.mailings, self.counters, self.figures, self.clock)
+
+    @cached_property
+    def tally(self) -> Tally:
+        """Counts what this process does."""
+        return Tally(self.figures, self.provider_token.expires_at)
+
+    @cached_property
+    def read_figures(self) -> ReadFigures:
+        """Reads the figures of the moment."""
+        return ReadFigures(
+            self.figures,
+            self.mailings,
+            self.counters,
+            self.segments,
+            self.control,
+            self.tickets,
+            self.dead_letters,
+            self.tally,
+            self.clock,
+        )
+
+    @cached_property
+    def tell_figures(self) -> TellFigures:
+        """Tells the figures as metrics."""
+        return TellFigures(self.read_figures, self.figures, observability.measure)
 
     @cached_property
     def repair_counters(self) -> RepairCounters:

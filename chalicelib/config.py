@@ -193,6 +193,7 @@ class Settings(CommonTuning):
     signing_key_secret: str = Field(min_length=1)
     provider_token_secret: str = Field(min_length=1)
     pages_client_secret_name: str | None = None
+    scrape_secret_name: str | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:

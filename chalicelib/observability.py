@@ -5,9 +5,10 @@ Services and adapters log through stdlib `logging`, with ids as `extra`; the lin
 """
 
 import logging
+from collections.abc import Mapping
 
 from aws_lambda_powertools import Logger, single_metric
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from chalicelib.correlation import ids_at_hand
 
@@ -46,3 +47,13 @@ def count(name: str, value: int = 1) -> None:
     """Count events as a metric, at once: a line in the Embedded Metric Format, from any thread."""
     with single_metric(name=name, unit=MetricUnit.Count, value=value, namespace=NAMESPACE) as metric:
         metric.add_dimension(name="service", value=SERVICE)
+
+
+def measure(values: Mapping[str, float], **dimensions: str) -> None:
+    """Tell metrics of these dimensions, in one line of the same format; those in seconds are named so."""
+    metrics = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
+    for name, of in dimensions.items():
+        metrics.add_dimension(name=name, value=of)
+    for name, value in values.items():
+        metrics.add_metric(name, MetricUnit.Seconds if name.endswith("Seconds") else MetricUnit.Count, value)
+    metrics.flush_metrics()

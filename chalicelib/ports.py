@@ -13,6 +13,7 @@ from chalicelib.domain.breaker import Breaker
 from chalicelib.domain.bulk_import import Import, Refusal, Tally
 from chalicelib.domain.client import Client, ClientChange
 from chalicelib.domain.dead_letter import DeadLetter, DeadQueue
+from chalicelib.domain.figures import DriftCheck, QueueDepth, Record, Rest, Watch
 from chalicelib.domain.journal import Line
 from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.message import Message, Outcome, Status
@@ -368,6 +369,32 @@ class Mailer(Protocol):
         ...
 
 
+class FigureRepository(Protocol):
+    """What is kept for those who watch Vestnik. Everything raises `TransientError`."""
+
+    def add(
+        self, changes: Counter[str], received: Mapping[str, datetime], token_expires_at: datetime | None = None
+    ) -> None:
+        """Add to counts, and store what is given, in one write; nothing guards it against being sent twice."""
+        ...
+
+    def read(self) -> Record:
+        """Read all of it."""
+        ...
+
+    def save_watch(self, watch: Watch) -> None:
+        """Store what the dispatcher's minute saw."""
+        ...
+
+    def save_drift(self, drift: DriftCheck) -> None:
+        """Store what the nightly check found."""
+        ...
+
+    def save_rest(self, rest: Rest) -> None:
+        """Store the count of mailings that ended long ago."""
+        ...
+
+
 class AuditTrail(Protocol):
     """Entries of the audit trail."""
 
@@ -464,6 +491,10 @@ class TicketQueue(Protocol):
 
     def waiting(self) -> Mapping[str, int]:
         """Count the tickets that wait in each queue, with those that wait for their delay, approximately."""
+        ...
+
+    def depths(self) -> Mapping[str, QueueDepth]:
+        """Count the tickets of each queue by what they wait for, approximately."""
         ...
 
 

@@ -29,8 +29,13 @@ def assert_documented(method: str, route: str, status: int, headers: Mapping[str
     if "content" not in response:
         assert text == ""
         return
-    ((media_type, content),) = response["content"].items()
-    assert headers["Content-Type"] == media_type
+    given = headers["Content-Type"]
+    media_type = given.partition(";")[0]
+    assert media_type in response["content"]
+    content = response["content"][media_type]
+    if content["schema"] == {"type": "string"}:
+        return
+    assert given == media_type
     errors = [error.message for error in _validator(json.dumps(content["schema"])).iter_errors(json.loads(text))]
     assert errors == [], f"{method} {route} {status}: {text[:500]}"
 

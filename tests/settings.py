@@ -5,5 +5,5 @@ from chalicelib.config import Settings
 ENVIRONMENT = {
     name.upper(): f"https://{name}.example/x"
     for name, field in Settings.model_fields.items()
-    if field.is_required() or name in {"provider_url", "issuer_url"}
+    if field.is_required() or name in {"provider_url", "issuer_url", "scrape_secret_name"}
 }

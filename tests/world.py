@@ -20,6 +20,7 @@ from chalicelib.services.check_changed import CheckChanged
 from chalicelib.services.check_drift import CheckDrift
 from chalicelib.services.control_mailings import ControlMailings
 from chalicelib.services.count_audience import CountAudience
+from chalicelib.services.count_rest import CountRest
 from chalicelib.services.deliver_message import DeliverMessage
 from chalicelib.services.dispatch_due import DispatchDue
 from chalicelib.services.finish_mailing import FinishMailing
@@ -32,6 +33,7 @@ from chalicelib.services.plan_segment import PlanSegment
 from chalicelib.services.preview_mailing import PreviewMailing, Price
 from chalicelib.services.provider_gate import ProviderGate
 from chalicelib.services.provider_limits import InFlight, Pace
+from chalicelib.services.read_figures import ReadFigures
 from chalicelib.services.repair_counters import RepairCounters
 from chalicelib.services.resume_imports import ResumeImports
 from chalicelib.services.send_messages import SendMessages
@@ -40,11 +42,14 @@ from chalicelib.services.shared_breaker import SharedBreaker
 from chalicelib.services.start_due import StartDue
 from chalicelib.services.suppress_phones import SuppressPhones
 from chalicelib.services.sweep_messages import SweepMessages
+from chalicelib.services.tally import Tally
 from tests.builders import client, ulid
 from tests.fakes.clients import FakeClientRepository
 from tests.fakes.clock import FakeClock
 from tests.fakes.control import FakeControlRepository
+from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.executors import InlineExecutor
+from tests.fakes.figures import FakeFigureRepository
 from tests.fakes.imports import FakeImportRepository
 from tests.fakes.mailings import FakeMailingRepository
 from tests.fakes.message_lists import FakeMessageLists
@@ -103,6 +108,7 @@ class World:
     policy: Policy = POLICY
     control_items: FakeControlRepository = field(default_factory=FakeControlRepository)
     breaker_policy: BreakerPolicy = BREAKER_POLICY
+    figures: FakeFigureRepository = field(default_factory=FakeFigureRepository)
     per_second: float | None = None
     at_once: int | None = None
     plan_segments: int = 3
@@ -116,6 +122,7 @@ class World:
         self.imports = FakeImportRepository(self.clients.tallies)
         self.tickets = FakeTicketQueue(self.clock)
         self.lists = FakeMessageLists(stored=lambda: list(self.messages.stored.values()))
+        self.tally = Tally(self.figures, lambda: None)
         self.metrics: list[tuple[str, int]] = []
         self._versions = count(1)
         self._shared_breaker: SharedBreaker | None = None
@@ -223,7 +230,9 @@ class World:
 
     def deliver(self, cached: CachedMailings | None = None) -> DeliverMessage:
         cached = cached or self.cached()
-        return DeliverMessage(cached, self.clients, self.provider, self.gate(), self.clock, middle, self.policy)
+        return DeliverMessage(
+            cached, self.clients, self.provider, self.gate(), self.clock, middle, self.policy, self.tally
+        )
 
     def shared_breaker(self) -> SharedBreaker:
         """Make what one process knows of the breaker: kept, as warm processes keep it."""
@@ -307,7 +316,28 @@ class World:
 
     def check_changed(self) -> CheckChanged:
         return CheckChanged(
-            self.mailings, self.check_drift(), self.clock, lambda name, value: self.metrics.append((name, value))
+            self.mailings,
+            self.check_drift(),
+            self.clock,
+            lambda name, value: self.metrics.append((name, value)),
+            self.figures,
+        )
+
+    def count_rest(self) -> CountRest:
+        return CountRest(self.mailings, self._counters, self.figures, self.clock)
+
+    def read_figures(self, dead_letters: FakeDeadLetters | None = None, **options: float) -> ReadFigures:
+        return ReadFigures(
+            self.figures,
+            self.mailings,
+            self._counters,
+            self.segments,
+            self.control_items,
+            self.tickets,
+            dead_letters or FakeDeadLetters(self.clock),
+            self.tally,
+            self.clock,
+            **options,
         )
 
     def repair_counters(self) -> RepairCounters:

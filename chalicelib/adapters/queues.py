@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.adapters.dynamodb import chunks
 from chalicelib.correlation import CORRELATION_ID, current_correlation_id
+from chalicelib.domain.figures import QueueDepth
 from chalicelib.domain.mailing import Mailing
 from chalicelib.domain.tickets import ImportTicket, MailingTicket, MessagesTicket, SegmentTicket
 from chalicelib.errors import TransientError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _BATCH = 10
 _TRIES = 3
+_DEPTHS = [f"ApproximateNumberOfMessages{which}" for which in ("", "Delayed", "NotVisible")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +83,28 @@ class SqsTicketQueue:
 
     def waiting(self) -> Mapping[str, int]:
         """Count the tickets that wait in each queue, with those that wait for their delay, approximately."""
-        urls = self._urls
-        queues = {"send": urls.send, "express": urls.express, "plan": urls.plan, "import": urls.imports}
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
-        return {queue: self._waiting(url, names) for queue, url in queues.items()}
+        return {queue: self._waiting(url, names) for queue, url in self._queues.items()}
+
+    def depths(self) -> Mapping[str, QueueDepth]:
+        """Count the tickets of each queue: a call a queue."""
+        return {queue: QueueDepth(*self._counted(url, _DEPTHS)) for queue, url in self._queues.items()}
+
+    @property
+    def _queues(self) -> Mapping[str, str]:
+        urls = self._urls
+        return {"send": urls.send, "express": urls.express, "plan": urls.plan, "import": urls.imports}
 
     def _waiting(self, url: str, names: Sequence[Any]) -> int:
+        return sum(self._counted(url, names))
+
+    def _counted(self, url: str, names: Sequence[Any]) -> Sequence[int]:
         try:
             answer = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=names)
         except (ClientError, BotoCoreError) as error:
             raise TransientError(str(error)) from error
-        return sum(map(int, answer["Attributes"].values()))
+        counts: Mapping[Any, str] = answer["Attributes"]
+        return [int(counts[name]) for name in names]
 
     def _send(self, url: str, tickets: Sequence[tuple[MailingTicket | ImportTicket, timedelta]]) -> None:
         attributes = _attributes(**{CORRELATION_ID: current_correlation_id()})

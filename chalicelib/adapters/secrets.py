@@ -2,10 +2,12 @@
 
 import threading
 import time
+from datetime import datetime
 
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
+from chalicelib.domain.provider_token import expires_at
 from chalicelib.errors import TransientError
 
 MAX_AGE_SECONDS = 60
@@ -50,6 +52,10 @@ class Token:
         """Read the token. Raises `TransientError`."""
         with self._lock:
             return self._secrets.get(self._name)
+
+    def expires_at(self) -> datetime | None:
+        """Say when the token ends, None if it does not say. Raises `TransientError`."""
+        return expires_at(self.current())
 
     def renewed(self, refused: str) -> str:
         """Read the token again because this one was refused; the same one if nobody has replaced it."""

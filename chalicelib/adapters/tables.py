@@ -13,7 +13,7 @@ and 3,000 reads a second):
 - control `name`: each sender reads `breaker` once a second; `pace`, with a limit, is written four times a second
   or once for 50 requests, whichever is more. Idempotency keys are random, two writes each. Reports: two a day.
 - stats `mailing_id`: 64 counters and as many minute counters a mailing; 52 transactions a second over them. One more
-  counter for repairs.
+  counter for repairs. `service`: a write a run of a sender, 25 a second, all on the item `traffic`.
 - imports `id`: a write a batch and one a transaction of clients, the latter over 8 counters.
 - audit `month`: two writes for each change by the API, whose default throttle is 500 requests a second.
 """
@@ -267,7 +267,8 @@ class MessageItem(Model):
 class CounterItem(Model):
     """A shard of a mailing's counters (`total#07`) or of one minute's (`minute#202611230601#07`).
 
-    What repairs add is a shard of its own (`total#repair`), which knows how many there were.
+    What repairs add is a shard of its own (`total#repair`), which knows how many there were. Under `service` in place
+    of a mailing lies what is kept for those who watch the whole: `traffic`, `watch`, `drift` and `rest`.
 
     The counters are attributes named after what they count, added to as they come; a model of them would only
     repeat `domain.message.counter_changes`.
@@ -282,6 +283,11 @@ class CounterItem(Model):
     last_sent_at = TimestampAttribute(null=True)
     repairs = NumberAttribute(null=True)
     expires_at = ExpiryAttribute(null=True)
+
+    # Of `service`: when the provider's token ends; what the dispatcher saw, what the nightly check found, what ended
+    # long ago, in the shapes of `figure_repository`.
+    token_expires_at = TimestampAttribute(null=True)
+    kept: JSONAttribute = JSONAttribute(null=True)
 
 
 class ControlItem(Model):

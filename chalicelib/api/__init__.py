@@ -12,11 +12,24 @@ from chalicelib.api.health import health
 from chalicelib.api.imports import imports
 from chalicelib.api.mailings import mailings
 from chalicelib.api.messages import messages
+from chalicelib.api.metrics import metrics
 from chalicelib.api.middleware import Middleware
 from chalicelib.api.stats import stats
 from chalicelib.api.suppressions import suppressions
 
-_DOCUMENTED = (health, clients, imports, suppressions, mailings, controls, messages, stats, dead_letters, audit)
+_DOCUMENTED = (
+    health,
+    clients,
+    imports,
+    suppressions,
+    mailings,
+    controls,
+    messages,
+    stats,
+    dead_letters,
+    audit,
+    metrics,
+)
 RESOURCES = (*_DOCUMENTED, documented(_DOCUMENTED))
 OPERATIONS = tuple(operation for resource in RESOURCES for operation in resource.operations)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from chalice.app import Chalice, Request, Response
 
-from chalicelib.api.auth import authenticate
+from chalicelib.api.auth import Principal, authenticate, authenticate_scraper
 from chalicelib.api.cors import is_preflight, preflight, share
 from chalicelib.api.headers import request_id, secure
 from chalicelib.api.limits import check_size
@@ -22,6 +22,8 @@ from chalicelib.observability import logger
 OPEN = frozenset(
     {"health", "docs", "openapi.json", "admin"}
 )  # by their first path segment; pages have a door of their own
+
+SCRAPED = "metrics"  # has a secret of its own, beside tokens
 
 Handler = Callable[[Request], Response]
 
@@ -69,7 +71,7 @@ class Middleware:
             self._route_as_get(request, segments)
         operation = self._operations.get((request.path, request.method))
         if segments[0] not in OPEN:
-            principal = authenticate(request, application().access_tokens)
+            principal = _principal(request, segments)
             request.context[PRINCIPAL] = principal
             if operation and operation.scope:
                 principal.require(operation.scope)
@@ -106,6 +108,13 @@ class Middleware:
 
     def _routes_to(self, segments: list[str]) -> list[str]:
         return [route for route in self._app.routes if _matches(route.split("/")[1:], segments)]
+
+
+def _principal(request: Request, segments: list[str]) -> Principal:
+    built = application()
+    if segments == [SCRAPED]:
+        return authenticate_scraper(request, built.access_tokens, built.scrape_secret)
+    return authenticate(request, built.access_tokens)
 
 
 def _matches(route: list[str], segments: list[str]) -> bool:

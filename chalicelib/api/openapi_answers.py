@@ -103,8 +103,11 @@ def _own(operation: Operation, schemas: Schemas) -> Json:
     answer: Json = {"description": operation.status.phrase, "headers": _headers(*_own_headers(operation))}
     if operation.answer:
         answer["content"] = {"application/json": {"schema": schemas.shown(operation.answer)}}
-    elif operation.media_type:
-        answer["content"] = {operation.media_type: {"schema": {"type": "object"}}}
+    elif operation.media_types:
+        answer["content"] = {
+            media_type: {"schema": {"type": "object" if media_type == "application/json" else "string"}}
+            for media_type in operation.media_types
+        }
     return answer
 
 

@@ -7,7 +7,7 @@ of, and what the OpenAPI document says.
   `request` gets Chalice's request, `principal` who makes it, `if_match` which states a change was meant for,
   `new_id` what makes the id of what is created.
 - The answer is a shape (200), `Created` of one (201), `Accepted` of one (202), None (204), or, where it has no shape,
-  a `Response` of Chalice, annotated with its media type: `Annotated[Response, "text/plain"]`.
+  a `Response` of Chalice, annotated with its media types: `Annotated[Response, "text/plain"]`.
 
 An answer that shows an `Entity` carries its entity tag. A POST heeds `Idempotency-Key`.
 """
@@ -62,7 +62,7 @@ class Operation:
         query, body: shapes of what is given; `body` is None for methods that have none.
         answer: the shape of the answer, None where there is none or it is no JSON.
         problems: failures of its own, beside those that any operation of its kind can have.
-        media_type: of an answer that has no shape.
+        media_types: of an answer that has no shape.
     """
 
     method: str
@@ -76,7 +76,7 @@ class Operation:
     status: HTTPStatus
     answer: type[WireModel] | None
     problems: frozenset[HTTPStatus]
-    media_type: str | None
+    media_types: tuple[str, ...]
 
     @property
     def needs_body(self) -> bool:
@@ -188,11 +188,11 @@ def _declared(
 ) -> Operation:
     hints = get_type_hints(view, include_extras=True)
     answer = hints.pop("return")
-    status, media_type = HTTPStatus.OK, None
+    status, media_types = HTTPStatus.OK, list[str]()
     if answer is type(None):
         status, answer = HTTPStatus.NO_CONTENT, None
     elif get_origin(answer) is Annotated:
-        (_, media_type), answer = get_args(answer), None
+        (_, *media_types), answer = get_args(answer), None
     elif (kind := get_origin(answer)) in _STATUS_OF:
         status, (answer,) = _STATUS_OF[kind], get_args(answer)
     if method == "POST":
@@ -211,7 +211,7 @@ def _declared(
         status=status,
         answer=answer,
         problems=problems,
-        media_type=media_type,
+        media_types=tuple(media_types),
     )
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from chalicelib.domain.figures import DriftCheck
 from chalicelib.domain.mailing import STARTED, Mailing, MailingStatus
 from chalicelib.errors import NotFoundError, TransientError
-from chalicelib.ports import Clock, MailingRepository
+from chalicelib.ports import Clock, FigureRepository, MailingRepository
 from chalicelib.services.check_drift import CheckDrift, DriftReport, Verdict
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ class CheckChanged:
     check: CheckDrift
     clock: Clock
     count: Callable[[str, int], None]
+    figures: FigureRepository
 
     def __call__(self, stop_at: datetime) -> Mapping[Verdict, int]:
         """Recount until `stop_at`, small mailings first; returns how many have each verdict.
@@ -36,15 +38,23 @@ class CheckChanged:
         What is left by then is logged as not checked. Drift is counted as the metric `CounterDrift`, by how much all
         counters of the mailing are off.
         """
-        verdicts = Counter(dict.fromkeys(Verdict, 0))
+        verdicts, drift = Counter(dict.fromkeys(Verdict, 0)), 0
         changed = {mailing.id: mailing for status in _LOOKED_AT for mailing in self._changed(status)}
         for mailing in sorted(changed.values(), key=lambda mailing: (not mailing.express, mailing.id)):
             report = self._check(mailing, stop_at)
             if report is not None:
                 verdicts[report.verdict] += 1
+                drift += sum(map(abs, report.differences.values()))
                 self._tell(report)
         logger.info("counters checked", extra={verdict.value: verdicts[verdict] for verdict in Verdict})
+        self._keep(DriftCheck(self.clock(), drift, {verdict.value: verdicts[verdict] for verdict in Verdict}))
         return verdicts
+
+    def _keep(self, found: DriftCheck) -> None:
+        try:
+            self.figures.save_drift(found)
+        except TransientError as error:
+            logger.warning("result of the check not kept", extra={"error": str(error)})
 
     def _changed(self, status: MailingStatus) -> Iterator[Mailing]:
         now, after = self.clock(), None

@@ -16,6 +16,7 @@ from chalicelib.domain.phone import mask
 from chalicelib.ports import ClientRepository, Clock, Provider
 from chalicelib.services.cached_mailings import CachedMailings
 from chalicelib.services.provider_gate import ProviderGate, Turn
+from chalicelib.services.tally import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class DeliverMessage:
     clock: Clock
     uniform: Uniform
     policy: Policy
+    tally: Tally
 
     def __call__(
         self, message: Message, client: Client | None, read_at: datetime, begin_until: datetime
@@ -102,7 +104,9 @@ class DeliverMessage:
 
     def _request(self, message: Message, send: Send) -> Answer:
         timeout_seconds = (send.deadline - self.clock()).total_seconds()
-        return self.provider.send(message.id, send.client.phone, send.mailing.text, timeout_seconds)
+        answer = self.provider.send(message.id, send.client.phone, send.mailing.text, timeout_seconds)
+        self.tally.answered(answer)
+        return answer
 
     def _settled(self, message: Message, send: Send, answer: Answer, *, probe: bool) -> Outcome:
         now, hold = self.clock(), self.gate.hold()

@@ -11,6 +11,7 @@ from pydantic import ValidationError as PydanticValidationError
 from chalicelib.errors import NotFoundError
 from chalicelib.services.check_changed import CheckChanged
 from chalicelib.services.check_drift import DriftReport
+from chalicelib.services.count_rest import CountRest
 from chalicelib.services.repair_counters import Repair, RepairCounters
 
 logger = logging.getLogger(__name__)
@@ -28,13 +29,18 @@ class CheckRequest(BaseModel):
 
 
 def receive_check(
-    event: Mapping[str, Any], check_changed: CheckChanged, repair_counters: RepairCounters, stop_at: datetime
+    event: Mapping[str, Any],
+    count_rest: CountRest,
+    check_changed: CheckChanged,
+    repair_counters: RepairCounters,
+    stop_at: datetime,
 ) -> Answer:
     """Check what the event asks for.
 
     Args:
         event: of a schedule (`{"source": "aws.events"}`, other fields as they may be), or a `CheckRequest`.
-        check_changed: does the night's work.
+        count_rest: does the first part of the night's work.
+        check_changed: does the second.
         repair_counters: does an operator's.
         stop_at: when there must be an answer.
 
@@ -44,6 +50,7 @@ def receive_check(
         a repair, null if nothing was repaired. `{"error": str}` if the event is neither, or names no mailing of ours.
     """
     if event.get("source") == "aws.events":
+        count_rest(stop_at)
         return {verdict.value: mailings for verdict, mailings in check_changed(stop_at).items()}
     try:
         request = CheckRequest.model_validate(event)

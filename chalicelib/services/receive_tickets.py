@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.correlation import CORRELATION_ID, correlated
@@ -26,7 +26,8 @@ def receive_messages(
     """Work off a batch of the sender's queues.
 
     Args:
-        records: of an SQS event: `messageId`, `body`, `messageAttributes` with the correlation id.
+        records: of an SQS event: `messageId`, `body`, `messageAttributes` with the correlation id, and where from and when
+            it was sent, if that is told.
         send: does the work.
         dead_letter: takes a body that cannot be read, and the cause.
         stop_at: when everything must be recorded.
@@ -34,6 +35,9 @@ def receive_messages(
     Returns:
         What Lambda's `ReportBatchItemFailures` expects: the ids of records that must be delivered again.
     """
+    for record in records:
+        if "eventSourceARN" in record:
+            send.deliver.tally.received(_queue(record), _sent_at(record))
     tickets, failed = _read(MessagesTicket, records, dead_letter)
     positions = send([ticket for _, ticket in tickets], stop_at)
     return _report([*failed, *(tickets[position][0] for position in sorted(positions))])
@@ -108,6 +112,16 @@ def _read(
 def _correlation_id(record: Record) -> str | None:
     attribute = record.get("messageAttributes", {}).get(CORRELATION_ID)
     return str(attribute["stringValue"]) if attribute else None
+
+
+def _queue(record: Record) -> str:
+    """Name a queue as its address does behind the stack's name: `send` of `…:vestnik-send`."""
+    arn: str = record["eventSourceARN"]
+    return arn.rpartition("-")[2]
+
+
+def _sent_at(record: Record) -> datetime:
+    return datetime.fromtimestamp(int(record["attributes"]["SentTimestamp"]) / 1000, UTC)
 
 
 def _report(failed: Iterable[Record]) -> Report:

@@ -99,6 +99,8 @@ class _Run:
                 self._collect()
         self._give_back()
         self._finish()
+        if self._service.clock() < self._stop_at:  # else the next run of this process does
+            self._service.deliver.tally.write()
         return self._failed
 
     def _begin_some(self) -> None:
@@ -221,6 +223,7 @@ class _Run:
                 else:
                     self._failed.update(result.position for result in share)
                 continue
+            self._service.deliver.tally.recorded(stored)
             self._queue_again(mailing_id, [outcome.after for outcome in stored if outcome.after.not_before])
             if any(not outcome.after.is_open for outcome in stored):
                 self._mailings_touched.add(mailing_id)

@@ -33,6 +33,7 @@ from programs import (
 from sessions import HOST, REGION, LocalSession
 
 INFO_FILE = "stack.json"
+SCRAPE_SECRET_FILE = "scrape-secret"  # noqa: S105 - the name of a file
 DEFAULT_PORT = 4566
 OK = 200
 REPORT = {"REPORT_SENDER": "reports@vestnik.example", "REPORT_RECIPIENTS": "team@vestnik.example"}
@@ -96,6 +97,7 @@ class EmbeddedStack:
         self._record = ProcessRecord(self._folder / "processes.json")
         self._info_file = self._folder / INFO_FILE
         self._memory_file = self._folder / "deployment.json"
+        self._scrape_secret_file = self._folder / SCRAPE_SECRET_FILE
 
     @property
     def folder(self) -> Path:
@@ -155,7 +157,7 @@ class EmbeddedStack:
 
     def _clear(self) -> list[str]:
         stopped = [process.name for process in self._record if self._record.stop(process)]
-        for file in (self._info_file, self._memory_file):
+        for file in (self._info_file, self._memory_file, self._scrape_secret_file):
             file.unlink(missing_ok=True)
         for own in ("state", "tmp", "mail"):
             shutil.rmtree(self._folder / own, ignore_errors=True)
@@ -217,9 +219,16 @@ class EmbeddedStack:
             "RequireTls": "false",
             "SavedQueries": "false",
             "ProviderToken": provider_token,
+            "ScrapeSecret": self._scrape_secret(),
             **{parameter_name(variable): value for variable, value in settings.items()},
             **self._options.parameters,
         }
+
+    def _scrape_secret(self) -> str:
+        """Return what a scraper bears, from the file that Prometheus can read it from."""
+        if not self._scrape_secret_file.exists():
+            write_private(self._scrape_secret_file, _new_token())
+        return self._scrape_secret_file.read_text()
 
     def _deploy(
         self, port: int, bundle: Bundle, parameters: Mapping[str, str], provider_url: str, issuer_url: str
@@ -234,7 +243,7 @@ class EmbeddedStack:
             api_url=api_url,
             docs_url=f"{api_url}/docs/",
             admin_url=self._options.settings.get("ADMIN_URL", f"{api_url}/admin/"),
-            metrics_url=None,
+            metrics_url=f"{api_url}/metrics",
             token=self._token(issuer_url),
             provider_url=provider_url,
             issuer_url=issuer_url,

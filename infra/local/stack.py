@@ -12,7 +12,7 @@ sys.path.insert(1, str(ROOT))  # run by its path, this program finds its own fol
 
 from chalicelib.config import Tuning  # noqa: E402 - these need the line above
 from chalicelib.errors import ConfigurationError  # noqa: E402
-from embedded import INFO_FILE, EmbeddedStack, StackInfo, StackOptions  # noqa: E402
+from embedded import INFO_FILE, SCRAPE_SECRET_FILE, EmbeddedStack, StackInfo, StackOptions  # noqa: E402
 from local_error import LocalError  # noqa: E402
 from programs import EMULATOR_LOG  # noqa: E402
 
@@ -67,6 +67,7 @@ def _show(info: StackInfo, folder: Path) -> None:
     print(f"API       {info.api_url}")
     print(f"docs      {info.docs_url}")
     print(f"pages     {info.admin_url}")
+    print(f"metrics   {info.metrics_url}, with {os.path.relpath(folder / SCRAPE_SECRET_FILE)} as a bearer token")
     print(f"provider  {info.provider_url}")
     print(f"AWS       {info.aws_endpoint_url}")
     print(f"issuer    {info.issuer_url}")

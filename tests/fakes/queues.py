@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from chalicelib.correlation import current_correlation_id
+from chalicelib.domain.figures import QueueDepth
 from chalicelib.domain.mailing import Mailing
 from chalicelib.domain.message import MAX_TICKET_DELAY
 from chalicelib.domain.tickets import MessagesTicket, SegmentTicket
@@ -87,6 +88,18 @@ class FakeTicketQueue:
             "express": express,
             "plan": len(self.queued_segments),
             "import": len(self.imports),
+        }
+
+    def depths(self) -> Mapping[str, QueueDepth]:
+        now = self._clock()
+        send, express = (
+            [queued.visible_at for queued in self.messages if queued.express is which] for which in (False, True)
+        )
+        plan = [queued.visible_at for queued in self.queued_segments]
+        by_queue = {"send": send, "express": express, "plan": plan, "import": [now] * len(self.imports)}
+        return {
+            queue: QueueDepth(sum(at <= now for at in visible), sum(at > now for at in visible))
+            for queue, visible in by_queue.items()
         }
 
     def deliver_messages(self, at_most: int | None = None) -> list[MessagesTicket]:

@@ -153,6 +153,11 @@ class InProcess:
         by_account: dict[str, list[dict[str, Any]]] = requests.get(address, timeout=30).json()["messages"]
         return [mail for mails in by_account.values() for mail in mails]
 
+    def night(self) -> dict[str, Any] | None:
+        """Call the nightly check; None if it failed."""
+        answer: dict[str, Any] | None = self._call(app.drift_check, {"source": "aws.events"})
+        return answer
+
     def _invoked(self, request: AWSPreparedRequest) -> AWSResponse:
         assert isinstance(request.body, (bytes, str))
         if not self.loses_starts:

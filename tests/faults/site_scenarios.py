@@ -285,6 +285,27 @@ def falsified_counters(user: User) -> list[Audit]:
     return [*audits, user.stands(mailing)]
 
 
+def watched(user: User) -> list[Audit]:
+    """Scrape metrics while a mailing is sent, and after the night: whatever fails, the others are told."""
+    user.add_clients(LARGE)
+    mailing = user.mail()
+    user.deployment.start()
+    user.deployment.work_once("plan")
+    _scraped(user)
+    audits = [user.ended(mailing)]
+    user.deployment.clock.jump(timedelta(hours=25))
+    user.deployment.night()
+    _scraped(user)
+    user.deployment.dispatch()
+    return [*audits, user.stands(mailing)]
+
+
+def _scraped(user: User) -> None:
+    answer = user.deployment.request("GET", "/metrics")
+    assert answer.status == OK
+    assert "vestnik_source_up" in answer.text
+
+
 def opted_out(user: User) -> list[Audit]:
     """Somebody opts out while the message waits for a retry, another before there is a client; one comes back."""
     _, gone, *_ = user.add_clients(LARGE)
@@ -443,6 +464,7 @@ def daily_report(user: User) -> list[Audit]:
 
 SCENARIOS: tuple[Scenario, ...] = (
     looked_after,
+    watched,
     opted_out,
     previewed,
     tested,

@@ -83,6 +83,9 @@ def built(played_aws: None, scheduler: FakeScheduler, tickets: FakeTicketQueue) 
         "manage_clients",
         "follow_client",
         "read_dashboard",
+        "read_figures",
+        "tell_figures",
+        "tally",
     ):
         whole.__dict__.pop(service, None)
     yield whole

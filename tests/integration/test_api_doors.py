@@ -96,12 +96,6 @@ def test_a_method_that_chalice_itself_refuses_is_a_problem(api: Gateway) -> None
     assert sorted(answer.headers["Allow"].split(", ")) == ["GET", "POST"]
 
 
-@pytest.mark.parametrize("path", ["/metrics"])
-def test_what_comes_later_is_not_there_yet(api: Gateway, path: str) -> None:
-    assert api("GET", path).status == 404
-    assert items_of(ClientItem) == []
-
-
 @pytest.mark.parametrize(
     ("raw", "status"),
     [

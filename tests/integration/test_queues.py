@@ -13,6 +13,7 @@ from moto import mock_aws
 
 from chalicelib.adapters.queues import QueueUrls, SqsTicketQueue
 from chalicelib.correlation import correlated
+from chalicelib.domain.figures import QueueDepth
 from chalicelib.domain.tickets import ImportTicket, MessagesTicket, SegmentTicket, read
 from chalicelib.errors import TransientError
 from tests.builders import mailing, ulid
@@ -222,3 +223,13 @@ def test_what_cannot_be_read_is_set_aside_with_its_cause(
         (message,) = received(client, url)
         assert message["Body"] == body
         assert message["MessageAttributes"]["cause"]["StringValue"] == cause
+
+
+def test_tickets_are_told_apart_by_what_they_wait_for(
+    client: AwsClient, urls: QueueUrls, tickets: SqsTicketQueue
+) -> None:
+    tickets.send_messages(EXPRESS, [([1], NONE), ([2], NONE), ([3], timedelta(minutes=1))])
+    client.receive_message(QueueUrl=urls.express, MaxNumberOfMessages=1)
+    depths = dict(tickets.depths())
+    assert depths.pop("express") == QueueDepth(visible=1, delayed=1, in_flight=1)
+    assert depths == dict.fromkeys(("send", "plan", "import"), QueueDepth())

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from chalicelib.adapters.figure_repository import SERVICE
 from chalicelib.adapters.kept_answers import PREFIX
 from chalicelib.adapters.report_claims import PREFIX as REPORT_PREFIX
 from chalicelib.domain.journal import FUNCTIONS
@@ -148,6 +149,17 @@ def test_the_api_may_write_of_what_senders_share_its_own_items_only(template: Pa
     ]
 
 
+def test_the_dispatcher_may_write_of_counters_what_is_kept_for_figures_only(template: Part) -> None:
+    (writing,) = (
+        statement
+        for statement in statements(template, "DispatcherRole")
+        if str(statement["Resource"]).count("-stats") and statement["Action"] != ["dynamodb:Query"]
+    )
+
+    assert writing["Action"] == ["dynamodb:UpdateItem"]
+    assert writing["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [SERVICE]}}
+
+
 def test_queue_consumers_may_consume(template: Part) -> None:
     consume = {
         "sqs:ReceiveMessage",
@@ -233,6 +245,6 @@ def test_each_function_reads_only_its_own_secret(template: Part) -> None:
     }
 
     assert {role: names for role, names in secrets.items() if names} == {
-        "ApiRole": ["signing-key-??????", "pages-client-secret-??????"],
+        "ApiRole": ["signing-key-??????", "pages-client-secret-??????", "scrape-secret-??????"],
         "SenderRole": ["provider-token-??????"],
     }

@@ -7,7 +7,11 @@ import pytest
 
 from bundle import Bundle
 from chalicelib.domain.dead_letter import MAX_RECEIVES
+from chalicelib.domain.figures import DriftCheck, Record
+from chalicelib.services.tell_figures import standing
+from tests.builders import NOW
 from tests.merged_template import Part, functions, maps_in, of_type, queue_sources
+from tests.world import World
 
 FOUR_DAYS, FOURTEEN_DAYS = 345_600, 1_209_600
 AGEING = {"SegmentsTable", "MessagesTable", "StatsTable", "ControlTable", "ImportsTable", "AuditTable"}
@@ -160,6 +164,28 @@ def test_hot_tables_can_be_warmed_before_a_large_mailing(tables: dict[str, Part]
     assert all("Fn::If" in part["WarmThroughput"] for part in warmed)
 
 
+TOLD_EACH_MINUTE = {
+    "BreakerOpenSeconds",
+    "DispatcherMinutes",
+    "DriftCheckAgeSeconds",
+    "OverdueSeconds",
+    "TokenExpiresInSeconds",
+    "UnplannedSeconds",
+}
+
+
+def test_what_alarms_watch_is_told_by_the_dispatcher() -> None:
+    world = World()
+    world.figures.stored = Record(token_expires_at=NOW, drift=DriftCheck(NOW, 0, {}))
+    assert standing(world.read_figures()()).keys() >= TOLD_EACH_MINUTE
+
+
+def test_a_dispatcher_that_says_nothing_is_an_alarm(template: Part) -> None:
+    alarm = template["Resources"]["DispatcherSilentAlarm"]["Properties"]
+
+    assert (alarm["TreatMissingData"], alarm["Statistic"], alarm["Period"]) == ("breaching", "Sum", 300)
+
+
 def test_alarms_watch_dead_letters_age_errors_the_token_and_counters(template: Part, queues: dict[str, Part]) -> None:
     alarms = of_type(template, "AWS::CloudWatch::Alarm").values()
     watched = {
@@ -179,6 +205,7 @@ def test_alarms_watch_dead_letters_age_errors_the_token_and_counters(template: P
         ("ProviderTokenRefused", "vestnik"),
         ("CounterDrift", "vestnik"),
         ("ReportFailed", "vestnik"),
+        *((metric, "vestnik") for metric in TOLD_EACH_MINUTE),
     }
     assert all(alarm["AlarmActions"]["Fn::If"][0] == "AlarmTopicGiven" for alarm in alarms)
 

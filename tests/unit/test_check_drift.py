@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from chalicelib.domain.figures import DriftCheck
 from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.message import Message, Outcome, Reason, Status, ended, message_id
 from chalicelib.errors import NotFoundError, TransientError
@@ -486,3 +487,19 @@ def test_a_mailing_that_is_deleted_meanwhile_is_no_matter(monkeypatch: pytest.Mo
     made = world()
     monkeypatch.setattr(made.mailings, "get", lambda _id: None)
     assert nightly(made) == {}
+
+
+def test_the_result_of_the_night_is_kept() -> None:
+    made = world()
+    made.messages.counts[FINISHED.id].update({"sent": 3, "attempts": -4})
+    nightly(made)
+    verdicts = {"right": 0, "drift": 1, "busy": 0, "unchecked": 0}
+    assert made.figures.stored.drift == DriftCheck(made.clock(), 7, verdicts)
+
+
+def test_a_result_that_cannot_be_kept_is_told_all_the_same() -> None:
+    made = world()
+    made.figures.error = TransientError("throttled")
+    with log_lines() as lines:
+        assert nightly(made) == {Verdict.RIGHT: 1}
+    assert [line.message for line in lines] == ["counters checked", "result of the check not kept"]

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.figures import Rest
 from chalicelib.domain.mailing import MailingStatus
 from chalicelib.domain.message import Status
 from chalicelib.services.receive_check import receive_check
@@ -25,7 +26,9 @@ def made() -> World:
 
 
 def answer(made: World, event: dict[str, Any]) -> dict[str, Any]:
-    return receive_check(event, made.check_changed(), made.repair_counters(), NOW + timedelta(minutes=14))
+    return receive_check(
+        event, made.count_rest(), made.check_changed(), made.repair_counters(), NOW + timedelta(minutes=14)
+    )
 
 
 def counter(name: str, rows: int, counted: int) -> dict[str, Any]:
@@ -71,3 +74,8 @@ def test_a_repair_answers_with_what_it_found_and_with_a_recount(made: World) -> 
 def test_what_cannot_be_done_is_said_and_changes_nothing(made: World, event: dict[str, Any], said: str) -> None:
     assert answer(made, event) == {"error": said}
     assert made.messages.repairs == {}
+
+
+def test_the_schedule_has_mailings_of_long_ago_counted(made: World) -> None:
+    answer(made, NIGHT)
+    assert made.figures.stored.rest == Rest(NOW - timedelta(days=1), {**dict.fromkeys(map(str, Status), 0)})

@@ -1,7 +1,7 @@
 import json
 import logging
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -222,3 +222,12 @@ def test_an_import_that_was_interrupted_comes_again_and_the_others_go_on() -> No
         assert take_imports(world, *tickets) == failed(0)
     assert [line.message for line in lines] == ["import interrupted; its ticket comes again"]
     assert [one.ended for one in world.imports.stored.values()] == [False, True]
+
+
+def test_the_latest_ticket_that_a_queue_has_handed_out_is_known(world: World) -> None:
+    batch = records("garbage", *planned(world)[:1])
+    for number, record in enumerate(batch):
+        record["eventSourceARN"] = "arn:aws:sqs:us-east-1:000000000000:my-vestnik-send"
+        record["attributes"] = {"SentTimestamp": str(1_795_413_600_000 + number)}
+    assert receive(world, batch) == ALL_DONE
+    assert world.figures.stored.received == {"send": datetime(2026, 11, 23, 6, 0, 0, 1000, tzinfo=UTC)}

@@ -1,3 +1,5 @@
+import base64
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -65,3 +67,9 @@ def test_a_token_that_stays_refused_is_read_again_at_most_every_ten_seconds() ->
     token.current()
     assert [token.renewed("old") for _ in range(5)] == ["old"] * 5
     assert store.reads == 2
+
+
+def test_a_token_says_when_it_ends_if_it_does() -> None:
+    claims = base64.urlsafe_b64encode(b'{"exp": 1800000000}').decode().rstrip("=")
+    assert Token(secrets(Store(f"e30.{claims}.x")), "name").expires_at() == datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
+    assert Token(secrets(Store("opaque")), "name").expires_at() is None

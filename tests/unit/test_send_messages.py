@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib.domain.answer import Answer
 from chalicelib.domain.client import Client
+from chalicelib.domain.figures import Source
 from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.message import UNLEASED, Message, Reason, Status
 from chalicelib.domain.tickets import MessagesTicket
@@ -735,3 +736,36 @@ def test_four_tickets_are_recorded_at_once_and_not_only_at_the_end() -> None:
 def test_the_senders_clock_is_the_worlds() -> None:
     # The bound of a run that the tests above lean on: 27 s, of which the last request may take 10.
     assert timedelta(seconds=27) == RUN_TIME
+
+
+# --- What a run counts
+
+
+def test_a_run_adds_what_it_counted_in_one_write() -> None:
+    made = world(60)
+    made.provider.answer = lambda request: BUSY if request.id <= 3 else ACCEPTED
+    made.send(tickets(range(1, 25), range(25, 49), range(49, 61)))
+    traffic = made.figures.stored.traffic
+    assert made.figures.writes == 1
+    assert (traffic.answers_by_kind["accepted"], traffic.answers_by_kind["busy"]) == (57, 3)
+    assert (traffic.attempts, sum(traffic.calls.values()), traffic.put_offs["retry"]) == (60, 60, 3)
+
+
+def test_figures_that_cannot_be_written_fail_no_run() -> None:
+    made = world(30)
+    made.figures.error = TransientError("throttled")
+    assert made.send(tickets(range(1, 25))) == set()
+    assert statuses(made) == {Status.SENT: 24, Status.QUEUED: 6}
+    made.figures.error = None
+    assert made.send(tickets(range(25, 31))) == set()
+    assert made.figures.stored.traffic.attempts == 30
+
+
+def test_a_run_whose_time_is_over_leaves_its_figures_to_the_next() -> None:
+    made = world(30)
+    made.sender()(tickets(range(1, 25)), made.clock())
+    made.tickets.messages.clear()
+    assert made.figures.writes == 0
+    made.tally.unreadable(Source.QUEUES)
+    made.send(tickets(range(25, 31)))
+    assert made.figures.stored.counts["scrape_error.queues"] == 1
