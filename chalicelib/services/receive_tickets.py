@@ -26,7 +26,7 @@ def receive_messages(
     """Work off a batch of the sender's queues.
 
     Args:
-        records: of an SQS event: `messageId`, `body`, `messageAttributes` with the correlation id, and where from and when
+        records: of an SQS event: `messageId`, `body`, `messageAttributes` with the correlation id, where from and when
             it was sent, if that is told.
         send: does the work.
         dead_letter: takes a body that cannot be read, and the cause.
