@@ -17,6 +17,7 @@ WIDE, PHONE = 1280, 360
 
 def log_in(page: Page, user: str) -> None:
     """Fill in the development issuer's form, which is shown; the password of each user is the name."""
+    expect(page.get_by_label("User")).to_be_visible()
     page.get_by_label("User").fill(user)
     page.get_by_label("Password").fill(user)
     page.get_by_role("button", name="Log in").click()
