@@ -11,7 +11,7 @@ from chalicelib.admin.pages import SESSION_COOKIE
 from chalicelib.admin.roles import Role
 from local_issuer.people import USERS
 from tests.browser.visits import Visits, log_in
-from tests.running_stack import RunningStack
+from tests.running_stack import RunningStack, poll
 
 # What of the navigation somebody of a role sees.
 SECTIONS = ["Dashboard", "Mailings", "Clients", "Opt-outs"]
@@ -29,11 +29,21 @@ def other_roles_claim(stack: RunningStack) -> Iterator[None]:
     functions, name = stack.client("lambda"), f"{stack.info.stack_name}-api"
     before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     changed = before | {"ROLES_CLAIM": "https://vestnik.example/roles"}
-    functions.update_function_configuration(FunctionName=name, Environment={"Variables": changed})
+
+    def set_to(variables: dict[str, str]) -> None:
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+        # The emulator ends the processes that are warm, and a call that comes just then is answered 502.
+        poll(
+            lambda: [stack.request("GET", "/health").status_code for _ in range(3)],
+            until=lambda statuses: set(statuses) == {200},
+            deadline_seconds=60,
+        )
+
+    set_to(changed)
     try:
         yield
     finally:
-        functions.update_function_configuration(FunctionName=name, Environment={"Variables": before})
+        set_to(before)
 
 
 @pytest.mark.parametrize("role", list(Role))

@@ -51,7 +51,7 @@ def test_the_trail_says_who_changed_a_client_from_what_to_what(visits: Visits, s
     with visits.visit() as seen:
         found = entries(seen.page, client)
         expect(found).to_have_count(2)
-        expect(found.nth(0)).to_contain_text("editor pages")
+        expect(found.nth(0)).to_contain_text("editor on the pages")
         expect(found.nth(0)).to_contain_text("tag: before → after")
         expect(found.nth(0)).to_contain_text("done")
         expect(found.nth(1)).to_contain_text("POST /clients")

@@ -1,6 +1,6 @@
 """The administrator's pages in a real browser, as somebody of a role, logged in at the development issuer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -9,14 +9,15 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, Page, expect
 
 from chalicelib.admin.roles import Role
-from tests.browser.watched import Watched, watched
-from tests.running_stack import RunningStack
+from tests.browser.watched import PATIENCE_MS, Watched, watched
+from tests.running_stack import RunningStack, poll
 
 WIDE, PHONE = 1280, 360
 
 
 def log_in(page: Page, user: str) -> None:
     """Fill in the development issuer's form, which is shown; the password of each user is the name."""
+    expect(page.get_by_label("User")).to_be_visible()
     page.get_by_label("User").fill(user)
     page.get_by_label("Password").fill(user)
     page.get_by_role("button", name="Log in").click()
@@ -74,9 +75,13 @@ class Visits:
                 log_in(seen.page, role.value)
                 expect(seen.page.get_by_role("heading", level=1)).to_be_visible()
                 assert seen.page.url.startswith(self.address), seen.page.url
-                seen.page.wait_for_function("document.cookie.includes('zone=')")
+                poll(seen.page.context.cookies, until=_has_zone, deadline_seconds=PATIENCE_MS / 1000)
                 self._states[role] = seen.page.context.storage_state()
         # The login's browser may have been in another zone, which a cookie keeps.
         kept = self._states[role]
         cookies = [cookie | {"value": zone} if cookie["name"] == "zone" else cookie for cookie in kept["cookies"]]
         return kept | {"cookies": cookies}
+
+
+def _has_zone(cookies: Sequence[Any]) -> bool:
+    return any(cookie["name"] == "zone" for cookie in cookies)

@@ -25,3 +25,11 @@ def test_a_page_is_shown_in_the_readers_language(api: Gateway, built: Applicatio
 def test_static_files_are_there(api: Gateway, file: str) -> None:
     assert Visitor(api).look(f"static/{file}").status == 200
     assert Visitor(api).look("static/pages.py").status == 404
+
+
+def test_only_what_may_be_read_again_names_the_zone_for_which_the_browser_reads_it_again(
+    api: Gateway, built: Application
+) -> None:
+    somebody = visiting(api, built)
+    assert 'data-zone="UTC"' in somebody.look("clients/new").text
+    assert "data-zone" not in somebody.post("clients/new").text

@@ -1,12 +1,14 @@
 // What makes pages live; each of them works without.
 "use strict";
 
-// The browser knows the reader's zone: the first visit tells the server, which asks for it in `preferences`.
+// The browser knows the reader's zone: the first visit tells the server, which asks for it in `preferences`. A page that
+// answers a form names no zone and is not read again: that would send the form twice.
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const root = document.querySelector("a.brand")?.getAttribute("href") ?? "./";
 if (zone && !/(^|;\s*)zone=/.test(document.cookie)) {
   document.cookie = `zone=${zone}; path=${new URL(root, location).pathname.replace(/\/$/, "")}; max-age=31536000; samesite=lax`;
-  if (document.querySelector("[data-zone]")?.dataset.zone !== zone && document.cookie.includes("zone=")) location.reload();
+  const shown = document.querySelector("[data-zone]");
+  if (shown && shown.dataset.zone !== zone && document.cookie.includes("zone=")) location.reload();
 }
 
 // Parts marked `data-live="seconds"` follow the server: the same page is read again and the parts of the same id are put
