@@ -107,7 +107,7 @@ def test_the_report_may_write_its_own_items_and_send_from_its_sender_and_nothing
         for action in map(str, as_list(statement["Action"]))
         if action.partition(":")[2] not in reads and not action.startswith("logs:")
     }
-    (mail,) = of_type(template, "AWS::IAM::Policy").values()
+    mail = template["Resources"]["DailyReportMailPolicy"]["Properties"]
     (sending,) = mail["PolicyDocument"]["Statement"]
     address, domain = sending["Resource"]
 
