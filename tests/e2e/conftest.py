@@ -1,6 +1,6 @@
 import json
 from collections.abc import Callable, Iterator
-from itertools import count
+from contextlib import contextmanager
 
 import pytest
 
@@ -12,19 +12,14 @@ from tests.running_stack import RunningStack
 StartStack = Callable[..., RunningStack]
 
 
-@pytest.fixture(scope="session")
-def start_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartStack]:
-    """Start a stack of one's own: `start_stack(settings={"MAX_ATTEMPTS": "3"}, parameters={...})`.
-
-    The keywords are fields of StackOptions. The stack ends with the session, or by its `close()`; all that it has
-    logged is searched then for what must stand in no log.
-    """
+@contextmanager
+def starter(folders: pytest.TempPathFactory) -> Iterator[StartStack]:
+    """Hand out what starts stacks; at the end all are stopped, and their logs searched for what none may have."""
     started: list[RunningStack] = []
     leaks: list[str] = []
-    numbers = count(1)
 
     def start(**options: object) -> RunningStack:
-        folder = tmp_path_factory.mktemp(f"stack-{next(numbers)}")
+        folder = folders.mktemp("stack")
         embedded = EmbeddedStack(StackOptions(folder=folder, port=free_port(), **options))  # type: ignore[arg-type]
         running = RunningStack(embedded, embedded.up(), at_the_end=lambda stack: leaks.extend(leaks_of(stack)))
         started.append(running)
@@ -38,10 +33,22 @@ def start_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartStack
     assert not leaks, "\n".join(leaks)
 
 
+@pytest.fixture(scope="module")
+def start_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartStack]:
+    """Start a stack of one's own: `start_stack(settings={"MAX_ATTEMPTS": "3"}, parameters={...})`.
+
+    The keywords are fields of StackOptions. The stack ends with the module, or by its `close()`: one that idles takes
+    time from others.
+    """
+    with starter(tmp_path_factory) as start:
+        yield start
+
+
 @pytest.fixture(scope="session")
-def stack(start_stack: StartStack) -> RunningStack:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """The stack that tests share, each function held to what its own role allows."""
-    return start_stack(emulator={"AUTH": "true"})
+    with starter(tmp_path_factory) as start:
+        yield start(emulator={"AUTH": "true"})
 
 
 def _allow_in_other_words(stack: RunningStack) -> None:

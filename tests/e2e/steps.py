@@ -21,7 +21,7 @@ def load_clients(stack: RunningStack, number: int, tag: str, *, timezone: str = 
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(4) as pool:
         return list(pool.map(load, [next(phones) for _ in range(number)]))
 
 
