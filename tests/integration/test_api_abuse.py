@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from chalicelib.adapters.tables import TABLES
+from chalicelib.adapters.tables import TABLES, AuditItem
 from tests.abuse import ABUSES, ID, Abuse
 from tests.gateway import Gateway
 from tests.tables import items_of
@@ -18,7 +18,8 @@ def test_abuse_is_answered_with_a_problem_and_stores_nothing(api: Gateway, abuse
     assert answer.status == 200 or answer.headers["Content-Type"] == "application/problem+json"
     assert len(answer.text) < 20_000
     assert not [value for value in answer.headers.values() if "\r" in value or "\n" in value]
-    assert [item for model in TABLES for item in items_of(model)] == []
+    # The audit trail alone knows that somebody tried.
+    assert [item for model in TABLES if model is not AuditItem for item in items_of(model)] == []
 
 
 @pytest.mark.parametrize("abuse", BOMBS, ids=str)
