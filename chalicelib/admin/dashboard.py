@@ -10,7 +10,13 @@ from chalicelib.domain.timezone import resolve_timezone
 
 dashboard = Pages(__name__)
 
-_ADDRESSES = {"mailing": "mailings", "message": "messages", "client": "clients", "import": "imports"}
+_ADDRESSES = {
+    "mailing": "mailings",
+    "message": "messages",
+    "client": "clients",
+    "clients import": "clients/imports",
+    "suppressions import": "suppressions/imports",
+}
 
 
 class SearchQuery(WireModel):

@@ -13,7 +13,7 @@ _MESSAGE_ID = re.compile(r"[1-9][0-9]{0,15}")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found: `kind` is mailing, message, client or import."""
+    """What was found: `kind` is mailing, message, client, clients import or suppressions import."""
 
     kind: str
     id: str
@@ -48,4 +48,5 @@ class FindSubject:
             return Found("mailing", id_)
         if self.clients.get(id_):
             return Found("client", id_)
-        return Found("import", id_) if self.imports.get(id_) else None
+        imported = self.imports.get(id_)
+        return Found(f"{imported.kind.value} import", id_) if imported else None

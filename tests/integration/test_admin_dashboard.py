@@ -6,6 +6,7 @@ import pytest
 from chalicelib.admin.roles import Role
 from chalicelib.bootstrap import Application, utc_now
 from chalicelib.domain.breaker import Breaker, BreakerState, Cause
+from chalicelib.domain.bulk_import import ImportKind
 from chalicelib.domain.dead_letter import DeadQueue
 from chalicelib.domain.mailing import MailingStatus
 from chalicelib.domain.message import UNLEASED
@@ -120,6 +121,7 @@ def test_search_leads_to_what_has_the_id_or_the_phone(api: Gateway, built: Appli
     built.mailings.create(made)
     built.clients.create(client())
     built.imports.create(bulk_import())
+    built.imports.create(bulk_import(id=ulid(777), kind=ImportKind.SUPPRESSIONS))
     row = message(mailing_shard=made.message_parts[0], lease_until=UNLEASED, due_at=now + HOUR)
     built.messages.plan(made, [row])
     for asked, address in [
@@ -127,7 +129,8 @@ def test_search_leads_to_what_has_the_id_or_the_phone(api: Gateway, built: Appli
         ("%2B7+916+123-45-67", f"clients/{client().id}"),
         (client().id.lower(), f"clients/{client().id}"),
         (str(row.id), f"messages/{row.id}"),
-        (bulk_import().id, f"imports/{bulk_import().id}"),
+        (bulk_import().id, f"clients/imports/{bulk_import().id}"),
+        (ulid(777), f"suppressions/imports/{ulid(777)}"),
     ]:
         found = visiting(api, built, Role.VIEWER).look(f"search?q={asked}")
         assert (found.status, found.headers["Location"]) == (303, f"./{address}")

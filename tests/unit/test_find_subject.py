@@ -22,7 +22,7 @@ def test_each_is_found_by_its_id(world: World) -> None:
     (row,) = world.messages.plan(mailing(), [message()])
     assert find(world, f" {ulid(100).lower()} ") == Found("mailing", ulid(100))
     assert find(world, ulid(1)) == Found("client", ulid(1))
-    assert find(world, ulid(200)) == Found("import", ulid(200))
+    assert find(world, ulid(200)) == Found("clients import", ulid(200))
     assert find(world, str(row.id)) == Found("message", str(row.id))
 
 
