@@ -108,6 +108,8 @@ class ReadDashboard:
         return _Figures(self._running(mailing, counts) if mailing.status in STARTED else None, sent, counts.failed)
 
     def _running(self, mailing: Mailing, counts: Counts) -> RunningMailing:
+        if mailing.status is MailingStatus.PAUSED:  # it sends nothing, and nobody knows for how long
+            return RunningMailing(mailing, counts, 0, None)
         now = self.clock()
         minutes = [(at, sent["sent"]) for at, sent in self.counters.per_minute(mailing.id, progress.MINUTES)]
         per_second = progress.rate(minutes, mailing.started_at or mailing.start_at, now)

@@ -45,7 +45,9 @@ def test_running_and_paused_mailings_have_their_counts_rate_and_estimate(world: 
     made = stored(world, 100, MailingStatus.RUNNING)
     paused = stored(world, 101, MailingStatus.PAUSED)
     counted(world, made, sent=120, queued=50, deferred=10, failed=3)
-    world.messages.minutes[made.id] = {world.clock() - MINUTE: Counter(sent=120)}
+    counted(world, paused, sent=60, deferred=10)
+    sent = {world.clock() - MINUTE: Counter(sent=120)}
+    world.messages.minutes |= {made.id: sent, paused.id: sent}
     running = {each.mailing.id: each for each in looked_at(world).running}
     assert running.keys() == {made.id, paused.id}
     assert running[made.id].counts == Counts(sent=120, queued=50, deferred=10, failed=3)
