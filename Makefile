@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/.installed
 help: ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
-$(INSTALLED): requirements.txt requirements-dev.txt
+$(INSTALLED): requirements.txt requirements-host.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "Vestnik needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo missing)." \
 			"Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
@@ -113,6 +113,7 @@ format: $(INSTALLED) ## Formats the code and mends what the linter can mend
 .PHONY: lock
 lock: $(INSTALLED) ## Pins what requirements*.in ask for
 	$(VENV)/bin/uv pip compile --quiet --no-header --universal --python-version 3.11 requirements.in -o requirements.txt
+	$(VENV)/bin/uv pip compile --quiet --no-header --universal --python-version 3.11 requirements-host.in -o requirements-host.txt
 	$(VENV)/bin/uv pip compile --quiet --no-header --universal --python-version 3.11 requirements-dev.in -o requirements-dev.txt
 
 .PHONY: hooks
