@@ -1,0 +1,164 @@
+"""What EventBridge does on AWS: calls functions by their schedules, and the planner for each mailing that is due."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from queue import LifoQueue
+from uuid import uuid4
+
+from chalicelib.domain.mailing import Mailing
+from chalicelib.errors import TransientError
+from chalicelib.ports import MailingRepository
+from chalicelib.services.start_due import MAX_STARTS
+from infra.host.function_process import CallError, FunctionProcess
+from infra.host.functions import Function
+from infra.host.log_shipping import TakeLine
+from infra.host.schedule import Schedule
+from infra.host.supervisor import Loop
+
+PLANNER = "planner"
+PLANNERS = 4  # that start mailings at once; as many processes there are only where so many mailings are due
+LOOK_SECONDS = 1
+LONGEST_PAUSE_SECONDS = 20
+AGAIN_AFTER = timedelta(seconds=10)
+"""So long a mailing is left alone once the planner was called for it: what is read of rows may be behind by some seconds,
+and one that fails each time should not fail each second."""
+
+logger = logging.getLogger(__name__)
+
+Now = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """Read the clock."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class Ticking:
+    """Calls a function at each time of a schedule.
+
+    Times that pass while it is called, or while this process is held up, are made up for by one call. Those that
+    pass while no clock runs are not: each minute and each quarter of an hour looks at all that is due, and a night
+    looks at what changed within 25 hours; a missed one raises the alarm on the age of the last check.
+    """
+
+    schedule: Schedule
+    process: FunctionProcess
+    now: Now = utc_now
+
+    def __call__(self, stopping: threading.Event) -> None:
+        """Do so until told to stop; a call in hand then is finished."""
+        # A period begins with a call: whatever stopped the last clock, this one does not wait for the first.
+        due = self.now() if self.schedule.period else self.schedule.next_after(self.now())
+        try:
+            while not stopping.wait(max(0.0, min(LOOK_SECONDS, (due - self.now()).total_seconds()))):
+                if self.now() >= due:
+                    call(self.process, scheduled_event(due))
+                    due = max(self.schedule.next_after(due), self.now())
+        finally:
+            self.process.end()
+
+
+@dataclass
+class StartingMailings:
+    """Calls the planner for each scheduled mailing whose time has come, found by its row; some at once.
+
+    A mailing is in one call at a time. After it has ended, its row says whether it has to be called again.
+    """
+
+    due: Callable[[], Sequence[Mailing]]
+    processes: Sequence[FunctionProcess]
+    now: Now = utc_now
+    _left_alone: dict[str, datetime] = field(default_factory=dict)
+
+    def __call__(self, stopping: threading.Event) -> None:
+        """Do so until told to stop; calls in hand then are finished."""
+        idle = LifoQueue[FunctionProcess]()  # the last first: few mailings need few processes
+        for process in self.processes:
+            idle.put(process)
+        in_hand: set[str] = set()
+        failures = 0
+
+        def start(mailing_id: str) -> None:
+            process = idle.get()
+            try:
+                if not stopping.is_set():
+                    call(process, {"mailing_id": mailing_id})
+            finally:
+                idle.put(process)
+                self._left_alone[mailing_id] = self.now() + AGAIN_AFTER
+                in_hand.discard(mailing_id)
+
+        with ThreadPoolExecutor(len(self.processes)) as pool:
+            while not stopping.wait(_pause(failures)):
+                try:
+                    found = self.due()
+                except TransientError as error:
+                    if failures == 0:
+                        logger.warning("mailings not looked for, again soon", extra={"error": str(error)})
+                    failures += 1
+                    continue
+                failures = 0
+                for mailing in found:
+                    if mailing.id not in in_hand and self._may_be_called(mailing.id):
+                        in_hand.add(mailing.id)
+                        pool.submit(start, mailing.id)
+                self._forget({mailing.id for mailing in found} | in_hand)
+        for process in self.processes:
+            process.end()
+
+    def _may_be_called(self, mailing_id: str) -> bool:
+        until = self._left_alone.get(mailing_id)
+        return until is None or until <= self.now()
+
+    def _forget(self, known: set[str]) -> None:
+        for mailing_id in self._left_alone.keys() - known:
+            if self._may_be_called(mailing_id):
+                self._left_alone.pop(mailing_id, None)
+
+
+def call(process: FunctionProcess, event: object) -> None:
+    """Call a function that nobody waits for; if it fails, the next time or the rows bring it again."""
+    try:
+        process.call(event)
+    except CallError as error:
+        logger.error("call failed", extra={"event": event, "error": str(error)})  # noqa: TRY400 - it says all
+
+
+def scheduled_event(moment: datetime) -> dict[str, object]:
+    """Make what EventBridge sends at a time of a schedule."""
+    return {
+        "version": "0",
+        "id": str(uuid4()),
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": "",
+        "time": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
+        "region": "",
+        "resources": [],
+        "detail": {},
+    }
+
+
+def _pause(failures: int) -> float:
+    if failures == 0:
+        return LOOK_SECONDS
+    return random.uniform(LOOK_SECONDS, min(LONGEST_PAUSE_SECONDS, LOOK_SECONDS * 2 ** min(failures, 10)))  # noqa: S311
+
+
+def loops_of_clock(functions: Sequence[Function], mailings: MailingRepository, take_line: TakeLine) -> list[Loop]:
+    """Make what calls these functions."""
+    loops: list[Loop] = [
+        Ticking(Schedule.of(expression), FunctionProcess(function, take_line))
+        for function in functions
+        for expression in function.schedules
+    ]
+    for planner in (function for function in functions if function.name == PLANNER):
+        processes = [FunctionProcess(planner, take_line) for _ in range(PLANNERS)]
+        loops.append(StartingMailings(lambda: mailings.starting_until(utc_now(), MAX_STARTS), processes))
+    return loops
