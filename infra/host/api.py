@@ -69,7 +69,7 @@ class Gateway:
             return answer_of(problem(502, "Internal error", None))
 
 
-class Worker(SyncWorker):  # type: ignore[misc] - it is untyped
+class Worker(SyncWorker):
     """Answers what is no HTTP, or too much of it, in the shape of our own answers."""
 
     def handle_error(self, req: object, client: Any, addr: Any, exc: BaseException) -> None:  # noqa: ANN401 - gunicorn's
@@ -88,7 +88,7 @@ class Worker(SyncWorker):  # type: ignore[misc] - it is untyped
         client.sendall("\r\n".join([*head, "", ""]).encode() + content)
 
 
-class Server(BaseApplication):  # type: ignore[misc] - it is untyped
+class Server(BaseApplication):
     """Gunicorn, set up for the API; `WEB_CONCURRENCY` and gunicorn's other variables count as ever."""
 
     def __init__(self, bind: str, function: Function) -> None:

@@ -4,17 +4,16 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from queue import LifoQueue
+from functools import partial
 from uuid import uuid4
 
 from chalicelib.domain.mailing import Mailing
 from chalicelib.errors import TransientError
 from chalicelib.ports import MailingRepository
 from chalicelib.services.start_due import MAX_STARTS
-from infra.host.function_process import CallError, FunctionProcess
+from infra.host.calls import Call, Calls
 from infra.host.functions import Function
 from infra.host.log_shipping import TakeLine
 from infra.host.schedule import Schedule
@@ -24,9 +23,9 @@ PLANNER = "planner"
 PLANNERS = 4  # that start mailings at once; as many processes there are only where so many mailings are due
 LOOK_SECONDS = 1
 LONGEST_PAUSE_SECONDS = 20
+# So long a mailing is left alone once the planner was called for it: what is read of rows may be behind by some
+# seconds, and one that fails each time should not fail each second.
 AGAIN_AFTER = timedelta(seconds=10)
-"""So long a mailing is left alone once the planner was called for it: what is read of rows may be behind by some seconds,
-and one that fails each time should not fail each second."""
 
 logger = logging.getLogger(__name__)
 
@@ -48,20 +47,20 @@ class Ticking:
     """
 
     schedule: Schedule
-    process: FunctionProcess
+    calls: Calls
     now: Now = utc_now
 
     def __call__(self, stopping: threading.Event) -> None:
         """Do so until told to stop; a call in hand then is finished."""
-        # A period begins with a call: whatever stopped the last clock, this one does not wait for the first.
+        # A period begins with a call: whatever stopped the last clock, what it left is looked at now.
         due = self.now() if self.schedule.period else self.schedule.next_after(self.now())
         try:
             while not stopping.wait(max(0.0, min(LOOK_SECONDS, (due - self.now()).total_seconds()))):
-                if self.now() >= due:
-                    call(self.process, scheduled_event(due))
+                if self.now() >= due and self.calls.wait_for_room(LOOK_SECONDS):
+                    self.calls.begin(partial(_call_with, scheduled_event(due)))
                     due = max(self.schedule.next_after(due), self.now())
         finally:
-            self.process.end()
+            self.calls.end()
 
 
 @dataclass
@@ -72,29 +71,15 @@ class StartingMailings:
     """
 
     due: Callable[[], Sequence[Mailing]]
-    processes: Sequence[FunctionProcess]
+    calls: Calls
     now: Now = utc_now
+    _in_hand: set[str] = field(default_factory=set)
     _left_alone: dict[str, datetime] = field(default_factory=dict)
 
     def __call__(self, stopping: threading.Event) -> None:
         """Do so until told to stop; calls in hand then are finished."""
-        idle = LifoQueue[FunctionProcess]()  # the last first: few mailings need few processes
-        for process in self.processes:
-            idle.put(process)
-        in_hand: set[str] = set()
         failures = 0
-
-        def start(mailing_id: str) -> None:
-            process = idle.get()
-            try:
-                if not stopping.is_set():
-                    call(process, {"mailing_id": mailing_id})
-            finally:
-                idle.put(process)
-                self._left_alone[mailing_id] = self.now() + AGAIN_AFTER
-                in_hand.discard(mailing_id)
-
-        with ThreadPoolExecutor(len(self.processes)) as pool:
+        try:
             while not stopping.wait(_pause(failures)):
                 try:
                     found = self.due()
@@ -102,32 +87,33 @@ class StartingMailings:
                     if failures == 0:
                         logger.warning("mailings not looked for, again soon", extra={"error": str(error)})
                     failures += 1
-                    continue
-                failures = 0
-                for mailing in found:
-                    if mailing.id not in in_hand and self._may_be_called(mailing.id):
-                        in_hand.add(mailing.id)
-                        pool.submit(start, mailing.id)
-                self._forget({mailing.id for mailing in found} | in_hand)
-        for process in self.processes:
-            process.end()
+                else:
+                    failures = 0
+                    self._begin([mailing.id for mailing in found], stopping)
+        finally:
+            self.calls.end()
 
-    def _may_be_called(self, mailing_id: str) -> bool:
-        until = self._left_alone.get(mailing_id)
-        return until is None or until <= self.now()
+    def _begin(self, ids: Sequence[str], stopping: threading.Event) -> None:
+        now = self.now()
+        for id_, until in list(self._left_alone.items()):  # a copy: calls that end write into it
+            if until <= now:
+                del self._left_alone[id_]
+        for id_ in ids:
+            if id_ not in self._in_hand and id_ not in self._left_alone:
+                self._in_hand.add(id_)
+                self.calls.begin(partial(self._start, id_, stopping))
 
-    def _forget(self, known: set[str]) -> None:
-        for mailing_id in self._left_alone.keys() - known:
-            if self._may_be_called(mailing_id):
-                self._left_alone.pop(mailing_id, None)
+    def _start(self, mailing_id: str, stopping: threading.Event, call: Call) -> None:
+        try:
+            if not stopping.is_set():
+                call({"mailing_id": mailing_id})
+        finally:
+            self._left_alone[mailing_id] = self.now() + AGAIN_AFTER
+            self._in_hand.discard(mailing_id)
 
 
-def call(process: FunctionProcess, event: object) -> None:
-    """Call a function that nobody waits for; if it fails, the next time or the rows bring it again."""
-    try:
-        process.call(event)
-    except CallError as error:
-        logger.error("call failed", extra={"event": event, "error": str(error)})  # noqa: TRY400 - it says all
+def _call_with(event: object, call: Call) -> None:
+    call(event)
 
 
 def scheduled_event(moment: datetime) -> dict[str, object]:
@@ -154,11 +140,11 @@ def _pause(failures: int) -> float:
 def loops_of_clock(functions: Sequence[Function], mailings: MailingRepository, take_line: TakeLine) -> list[Loop]:
     """Make what calls these functions."""
     loops: list[Loop] = [
-        Ticking(Schedule.of(expression), FunctionProcess(function, take_line))
+        Ticking(Schedule.of(expression), Calls(function, 1, take_line))
         for function in functions
         for expression in function.schedules
     ]
     for planner in (function for function in functions if function.name == PLANNER):
-        processes = [FunctionProcess(planner, take_line) for _ in range(PLANNERS)]
-        loops.append(StartingMailings(lambda: mailings.starting_until(utc_now(), MAX_STARTS), processes))
+        calls = Calls(planner, PLANNERS, take_line)
+        loops.append(StartingMailings(lambda: mailings.starting_until(utc_now(), MAX_STARTS), calls))
     return loops

@@ -1,4 +1,4 @@
-"""A process of its own for a function, as Lambda gives it one: started when it is first called, killed if it overruns."""
+"""A process of its own for a function, as Lambda gives it one: started by the first call, killed if one overruns."""
 
 import json
 import os
@@ -18,7 +18,7 @@ START_SECONDS = 60
 
 
 class CallError(Exception):
-    """A call of a function came to nothing: it raised, overran its time, or its process died. The message says which."""
+    """A call of a function came to nothing: it raised, overran its time, or died. The message says which."""
 
 
 @dataclass(frozen=True, slots=True)

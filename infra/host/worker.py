@@ -5,37 +5,39 @@ import os
 import random
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.host.function_process import CallError, FunctionProcess
+from infra.host.calls import Call, Calls
 from infra.host.functions import Function
 from infra.host.log_shipping import TakeLine
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 WAIT_SECONDS = 2  # that SQS may take to say that there is nothing: so long does it take to stop, too
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 20
+
+Message = Mapping[str, Any]
+"""A message as boto3 has it."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
 class Queue:
-    """A queue, and how it fares; one of those who work it off asks it at a time, so that the others cost nothing."""
+    """A queue, and how it fares."""
 
     sqs: "SQSClient"
     url: str
     batch_size: int
-    turn: threading.Lock = field(default_factory=threading.Lock)
     failures: int = 0
     arn: str = ""
 
-    def receive(self, stopping: threading.Event) -> "Sequence[MessageTypeDef]":
+    def receive(self, stopping: threading.Event) -> Sequence[Message]:
         """Take what is there, waiting for it; nothing while SQS does not answer, after a pause that grows."""
         try:
             if not self.arn:
@@ -60,7 +62,7 @@ class Queue:
         self.failures = 0
         return answer.get("Messages", [])
 
-    def delete(self, messages: "Sequence[MessageTypeDef]") -> None:
+    def delete(self, messages: Sequence[Message]) -> None:
         """Delete messages; one that stays for whatever reason comes again, which changes nothing."""
         entries = [
             {"Id": str(index), "ReceiptHandle": message["ReceiptHandle"]} for index, message in enumerate(messages)
@@ -76,36 +78,30 @@ class Queue:
 
 @dataclass
 class Consumer:
-    """Works off a queue with a process of its own, a batch at a time."""
+    """Works off a queue, several batches at once."""
 
     queue: Queue
-    process: FunctionProcess
+    calls: Calls
 
     def __call__(self, stopping: threading.Event) -> None:
         """Do so until told to stop; what is in hand then is finished."""
         try:
             while not stopping.is_set():
-                with self.queue.turn:
-                    messages = [] if stopping.is_set() else self.queue.receive(stopping)
-                if messages:
-                    self._work_off(messages)
+                # Nothing is taken that would have to wait: another host may have room for it.
+                if self.calls.wait_for_room(WAIT_SECONDS) and (messages := self.queue.receive(stopping)):
+                    self.calls.begin(partial(self._work_off, messages))
         finally:
-            self.process.end()
+            self.calls.end()
 
-    def _work_off(self, messages: "Sequence[MessageTypeDef]") -> None:
-        event = {"Records": [_record(message, self.queue.arn) for message in messages]}
-        try:
-            answer = self.process.call(event)
-        except CallError as error:
-            extra = {"queue": self.queue.url, "tickets": len(messages), "error": str(error)}
-            logger.error("call failed, its tickets come again", extra=extra)  # noqa: TRY400 - it says all
-            return
+    def _work_off(self, messages: Sequence[Message], call: Call) -> None:
+        """Call the function; if that fails, all its tickets come again once their visibility timeout is over."""
+        answer = call({"Records": [_record(message, self.queue.arn) for message in messages]})
         failed = _failed(answer, {message["MessageId"] for message in messages})
         if done := [message for message in messages if message["MessageId"] not in failed]:
             self.queue.delete(done)
 
 
-def _record(message: "MessageTypeDef", arn: str) -> dict[str, Any]:
+def _record(message: Message, arn: str) -> dict[str, Any]:
     """Make of a message what Lambda makes of it."""
     return {
         "messageId": message["MessageId"],
@@ -128,10 +124,9 @@ def _record(message: "MessageTypeDef", arn: str) -> dict[str, Any]:
     }
 
 
-def _failed(answer: Mapping[str, Any] | None, ids: set[str]) -> set[str]:
-    """Read which messages of a batch must come again: all of them where the answer cannot be read, as on Lambda."""
-    items = (answer or {}).get("batchItemFailures") or []
-    failed = {item.get("itemIdentifier") for item in items}
+def _failed(answer: Any, ids: set[str]) -> set[str]:  # noqa: ANN401 - what a function returned
+    """Read which messages of a batch must come again; where others are named all of them, as on Lambda."""
+    failed = {item["itemIdentifier"] for item in (answer or {}).get("batchItemFailures") or []}
     return ids if failed - ids else failed
 
 
@@ -140,9 +135,10 @@ def loops_of_worker(
 ) -> list[Consumer]:
     """Make what works off all queues of these functions; `processes` goes above the template's concurrency."""
     return [
-        Consumer(queue, FunctionProcess(function, take_line))
+        Consumer(
+            Queue(sqs, os.environ[source.url_variable], source.batch_size),
+            Calls(function, processes or source.concurrency, take_line),
+        )
         for function in functions
         for source in function.sources
-        for queue in [Queue(sqs, os.environ[source.url_variable], source.batch_size)]
-        for _ in range(processes or source.concurrency)
     ]

@@ -24,7 +24,12 @@ _OK = 200
 
 
 def start_host(
-    record: ProcessRecord, folder: Path, api_url: str, emulator_port: int, stack_name: str, parameters: Mapping[str, str]
+    record: ProcessRecord,
+    folder: Path,
+    api_url: str,
+    emulator_port: int,
+    stack_name: str,
+    parameters: Mapping[str, str],
 ) -> None:
     """Start what does not run of the host, and wait until its API answers.
 
