@@ -62,6 +62,10 @@ deploy: $(INSTALLED) ## Deploys to AWS, or to AWS_ENDPOINT_URL, after showing wh
 	@$(RUN) infra/local/deploy.py '$(STAGE)' $(if $(YES),--yes) $(if $(ADOPT),--adopt) \
 		$(foreach each,$(PARAMETERS),--parameter '$(each)') $(if $(INFO),--info '$(INFO)')
 
+.PHONY: destroy
+destroy: $(INSTALLED) ## Deletes a stage's stack after its name was typed; tables and imports stay: STAGE=; WITH_DATA=1, YES=1, CONFIRM=prod
+	@$(RUN) infra/local/destroy.py '$(STAGE)' $(if $(WITH_DATA),--with-data) $(if $(YES),--yes) $(if $(CONFIRM),--confirm '$(CONFIRM)')
+
 .PHONY: check
 check: $(INSTALLED) ## Format, lint, types, import rules, dead code, dependencies, templates, the copy of the OpenAPI document
 	$(RUN) -m ruff format --check .

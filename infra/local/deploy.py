@@ -25,7 +25,7 @@ from bundle import make_bundle  # noqa: E402 - these need the line above
 from chalicelib.config import LOOPBACK_HOSTS  # noqa: E402
 from chalicelib.errors import ConfigurationError  # noqa: E402
 from change_table import change_lines, losses, parameter_lines  # noqa: E402
-from deployment import Deployment, Event, Proposal  # noqa: E402
+from deployment import Deployment, Proposal, print_event  # noqa: E402
 from embedded import StackInfo  # noqa: E402
 from files import write_private  # noqa: E402
 from local_error import LocalError  # noqa: E402
@@ -151,19 +151,13 @@ def _agreed(deployment: Deployment, proposal: Proposal, *, yes: bool) -> bool:
 
 def _execute(deployment: Deployment, proposal: Proposal, stage: Stage) -> None:
     try:
-        deployment.execute(proposal, _tell)
+        deployment.execute(proposal, print_event)
     except KeyboardInterrupt:
         raise LocalError(
             f"interrupted; CloudFormation goes on by itself. See: aws cloudformation describe-stack-events "
             f"--stack-name {stage.stack_name}; an update is taken back by: aws cloudformation cancel-update-stack "
             f"--stack-name {stage.stack_name}"
         ) from None
-
-
-def _tell(event: Event) -> None:
-    line = f"{event['Timestamp']:%H:%M:%S}  {event['ResourceStatus']:<36}  {event['LogicalResourceId']}"
-    if not event["ResourceStatus"].endswith("_IN_PROGRESS") or event["PhysicalResourceId"] == event["StackId"]:
-        print(line, flush=True)
 
 
 def _info(stage: Stage, session: ShellSession, outputs: Mapping[str, str], values: Mapping[str, str]) -> StackInfo:

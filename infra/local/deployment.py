@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from artifacts import Artifacts
 from bundle import Bundle
 from emulated import age_rows, with_numbers
+from leftovers import Leftovers
 from local_error import LocalError
 
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -19,6 +20,9 @@ EMULATOR_POLL_SECONDS, AWS_POLL_SECONDS = 0.2, 3
 PROPOSAL_SECONDS, DEADLINE_SECONDS = 300, 3600
 NEW = "REVIEW_IN_PROGRESS"
 """Of a stack that only a change set speaks of."""
+_ENDS = ("_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED")
+"""Of a stack's status; what fails otherwise is rolled back."""
+_NEVER_CAME = "Delete what is left of it (make destroy), and deploy again."
 _NOTHING_TO_DO = ("didn't contain changes", "No updates are to be performed")
 
 Template = dict[str, Any]
@@ -85,8 +89,11 @@ class Deployment:
         if stack and not creates:
             self._refuse_state(stack["StackStatus"])
         template = json.loads(bundle.template.read_text())
-        if creates and not adopt:
-            self._refuse_what_exists(template)
+        if creates:
+            left = Leftovers(self._dynamodb, self._s3, self._stack_name, template)
+            if not adopt:
+                self._refuse(left.names())
+            template = left.spelt_out(template)
         if self._emulated:
             earlier = self.parameters()
             template = with_numbers(template, {**{name: earlier[name] for name in kept}, **parameters})
@@ -102,7 +109,8 @@ class Deployment:
                     *({"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()),
                     *({"ParameterKey": name, "UsePreviousValue": True} for name in kept),
                 ],
-                **({"ImportExistingResources": True} if creates and adopt else {}),
+                # The emulator's look beforehand takes a bucket to be adopted for one in the way.
+                **({"ImportExistingResources": True, "DisableValidation": self._emulated} if creates and adopt else {}),
             )
         except self._cloudformation.exceptions.ClientError as error:
             if error.response["Error"]["Code"] != "ValidationError":
@@ -180,9 +188,9 @@ class Deployment:
         artifacts.put(template_key, content)
         return artifacts.url(template_key)
 
-    def _refuse_what_exists(self, template: Template) -> None:
+    def _refuse(self, taken: Sequence[str]) -> None:
         """Keep what is there: the emulator empties a table that a new stack names, AWS fails half-way."""
-        if taken := left_behind(self._dynamodb, self._s3, self._stack_name, template):
+        if taken:
             raise LocalError(
                 f"there is no stack {self._stack_name}, but tables and buckets of its name are: {', '.join(taken)}. "
                 "Take them over (ADOPT=1 make deploy), delete them (WITH_DATA=1 make destroy), "
@@ -239,7 +247,7 @@ class Deployment:
                 status = event["ResourceStatus"]
                 if status.endswith("_FAILED"):
                     failed.append(_failure(event))
-                if event["PhysicalResourceId"] == event["StackId"] and not status.endswith("_IN_PROGRESS"):
+                if event["PhysicalResourceId"] == event["StackId"] and status.endswith(_ENDS):
                     return self._end(status, failed)
             time.sleep(self._poll_seconds)
         raise LocalError(f"the stack is not ready after {DEADLINE_SECONDS} s")
@@ -249,10 +257,19 @@ class Deployment:
             return
         way_out = {
             "UPDATE_ROLLBACK_COMPLETE": "Nothing is changed: it is rolled back. Mend what is named, and deploy again.",
-            "ROLLBACK_COMPLETE": "Delete what is left of it (make destroy), and deploy again.",
+            "ROLLBACK_COMPLETE": _NEVER_CAME,
         }.get(status, "")
+        if any("DescribeEvents" in failure for failure in failed):
+            failed = [*failed, *self._found_beforehand()]
         said = "\n".join(dict.fromkeys(failed))
         raise LocalError(f"the stack ended in {status}:\n{said}" + (f"\n{way_out}" if way_out else ""))
+
+    def _found_beforehand(self) -> Iterator[str]:
+        """Yield what CloudFormation found wrong before it began; its events only hint at that."""
+        pages = self._cloudformation.get_paginator("describe_events").paginate(StackName=self._stack_name)
+        for event in (event for page in pages for event in page["OperationEvents"]):
+            if event["EventType"] == "VALIDATION_ERROR":
+                yield f"  {event['LogicalResourceId']}: {event['ValidationStatusReason']}"
 
     def _events(self, of: str | None = None) -> Iterator[Event]:
         """Yield events, the latest first."""
@@ -261,20 +278,11 @@ class Deployment:
             yield from page["StackEvents"]
 
 
-def left_behind(dynamodb: Any, s3: Any, stack_name: str, template: Template) -> list[str]:  # noqa: ANN401 - boto3's clients are made at run time
-    """List what is there of the tables and buckets that a stack of the name retains.
-
-    Buckets are told by the beginning of their names, the stack's; the rest of them is account and region.
-    """
-    names = {
-        resource["Properties"]["TableName"]["Fn::Sub"].replace("${AWS::StackName}", stack_name)
-        for resource in template["Resources"].values()
-        if resource["Type"] == "AWS::DynamoDB::Table"
-    }
-    pages = dynamodb.get_paginator("list_tables").paginate()
-    tables = sorted(names.intersection(name for page in pages for name in page["TableNames"]))
-    buckets = (bucket["Name"] for bucket in s3.list_buckets()["Buckets"])
-    return [*tables, *(name for name in buckets if name.startswith(f"{stack_name}-imports-"))]
+def print_event(event: Event) -> None:
+    """Print a line of what has come to an end, and of what the whole stack begins."""
+    if not event["ResourceStatus"].endswith("_IN_PROGRESS") or event["PhysicalResourceId"] == event["StackId"]:
+        moment, status = f"{event['Timestamp']:%H:%M:%S}", event["ResourceStatus"]
+        print(f"{moment}  {status:<36}  {event['LogicalResourceId']}", flush=True)
 
 
 def _failure(event: Event) -> str:
