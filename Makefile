@@ -76,7 +76,7 @@ check: $(INSTALLED) ## Format, lint, types, import rules, dead code, dependencie
 	$(VENV)/bin/deptry .
 	$(RUN) infra/local/openapi_copy.py --check
 	$(RUN) infra/local/translations.py --check
-	$(VENV)/bin/cfn-lint --template "$$($(RUN) infra/local/bundle.py)"
+	$(VENV)/bin/cfn-lint --template "$$($(RUN) infra/local/bundle.py)" infra/deploy-role.yaml
 
 .PHONY: openapi
 openapi: $(INSTALLED) ## Writes docs/openapi.json, the copy of /openapi.json that make check compares
