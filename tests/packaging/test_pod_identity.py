@@ -1,9 +1,8 @@
 """What pods of an EKS cluster may take of the functions' roles."""
 
 import json
-import re
 
-from tests.merged_template import Part, functions, of_type
+from tests.merged_template import Part, functions, of_type, written_out
 
 OF_PODS = {"ApiRole", "PlanSegmentRole", "SenderRole", "ImporterRole"}
 OF_THE_CLOCK = ["PlannerRole", "DispatcherRole", "DriftCheckRole", "DailyReportRole"]
@@ -17,14 +16,25 @@ FUNCTION = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: all inline policies of a role together,
 # white space not counted.
 INLINE_POLICIES_MAX = 10_240
-LONGEST = {
-    "AWS::StackName": "v" * 40,  # with `-plan-segment` a function's name has 53 characters of 64
-    "AWS::Partition": "aws-us-gov",
-    "AWS::Region": "ap-northeast-3",
-    "AWS::AccountId": "0" * 12,
-    "ReportSender": "a" * 64 + "@" + "b" * 60 + ".example",
-    "Domain": "b" * 60 + ".example",
-}
+
+
+class Longest(dict[str, str]):
+    """The longest names that one would give."""
+
+    def __missing__(self, resource: str) -> str:
+        return f"arn:aws-us-gov:sqs:ap-northeast-3:{'0' * 12}:{'v' * 40}-{resource}"
+
+
+LONGEST = Longest(
+    {
+        "AWS::StackName": "v" * 40,  # with `-plan-segment` a function's name has 53 characters of 64
+        "AWS::Partition": "aws-us-gov",
+        "AWS::Region": "ap-northeast-3",
+        "AWS::AccountId": "0" * 12,
+        "ReportSender": "a" * 64 + "@" + "b" * 60 + ".example",
+        "Domain": "b" * 60 + ".example",
+    }
+)
 
 
 def trust(template: Part, role: str) -> list[object]:
@@ -57,20 +67,5 @@ def test_no_role_has_more_inline_policy_than_aws_allows(template: Part) -> None:
     for name, role in of_type(template, "AWS::IAM::Role").items():
         documents = [policy["PolicyDocument"] for policy in role["Policies"]]
         documents += [policy["PolicyDocument"] for policy in apart if f'"Ref": "{name}"' in json.dumps(policy["Roles"])]
-        size = sum(len(json.dumps(written_out(each), separators=(",", ":"))) for each in documents)
+        size = sum(len(json.dumps(written_out(each, LONGEST), separators=(",", ":"))) for each in documents)
         assert size <= INLINE_POLICIES_MAX, name
-
-
-def written_out(part: object) -> object:
-    """Put the longest values in the places of intrinsic functions."""
-    match part:
-        case {"Fn::Sub": [str(text), _]} | {"Fn::Sub": str(text)}:
-            return re.sub(r"\$\{([^}]+)\}", lambda name: LONGEST[name[1]], text)
-        case {"Fn::GetAtt": [resource, "Arn"]}:
-            return f"arn:aws-us-gov:sqs:ap-northeast-3:000000000000:{LONGEST['AWS::StackName']}-{resource}-suffix"
-        case dict():
-            return {name: written_out(value) for name, value in part.items()}
-        case list():
-            return [written_out(value) for value in part]
-        case _:
-            return part
