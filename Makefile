@@ -44,6 +44,10 @@ token: $(INSTALLED) ## An access token of the development issuer: SCOPE="clients
 admin: $(INSTALLED) ## The administrator's pages: their address and who may log in; opens a browser if there is a display
 	@$(RUN) infra/local/admin_pages.py
 
+.PHONY: host-environment
+host-environment: $(INSTALLED) ## What pods outside Lambda are told of a deployed stack, as NAME=value: STAGE=prod
+	@$(RUN) -m infra.host environment --stack-name '$(or $(STACK_NAME),vestnik-$(STAGE))'
+
 .PHONY: import
 import: $(INSTALLED) ## Imports a CSV file, with a progress bar: FILE=clients.csv; KIND=suppressions of who opted out
 	@$(RUN) infra/local/import_file.py '$(or $(FILE),clients.csv)' $(if $(KIND),--kind '$(KIND)')
@@ -57,10 +61,6 @@ repair: $(INSTALLED) ## Recounts a mailing's messages and sets its counters righ
 mail: $(INSTALLED) ## The e-mails that the embedded stack has sent; SEND=today or SEND=yesterday sends that day's report first
 	@$(RUN) infra/local/mail.py $(if $(SEND),--send '$(SEND)')
 
-.PHONY: host-environment
-host-environment: $(INSTALLED) ## What pods outside Lambda are told of a deployed stack, as NAME=value: STAGE=prod
-	@$(RUN) -m infra.host environment --stack-name '$(or $(STACK_NAME),vestnik-$(STAGE))'
-
 .PHONY: check
 check: $(INSTALLED) ## Format, lint, types, import rules, dead code, dependencies, templates, the copy of the OpenAPI document
 	$(RUN) -m ruff format --check .
@@ -68,12 +68,12 @@ check: $(INSTALLED) ## Format, lint, types, import rules, dead code, dependencie
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
 	$(RUN) -m vulture
+	$(VENV)/bin/hadolint Dockerfile
+	$(RUN) infra/local/manifests.py
 	$(VENV)/bin/deptry .
 	$(RUN) infra/local/openapi_copy.py --check
 	$(RUN) infra/local/translations.py --check
 	$(VENV)/bin/cfn-lint --template "$$($(RUN) infra/local/bundle.py)"
-	$(VENV)/bin/hadolint Dockerfile
-	$(RUN) infra/local/manifests.py
 
 .PHONY: openapi
 openapi: $(INSTALLED) ## Writes docs/openapi.json, the copy of /openapi.json that make check compares
