@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from probe import free_port, status_of, wait_until
+from probe import POLL_SECONDS, free_port, status_of, wait_until
 from sessions import HOST as LOOPBACK
 from tests.kubernetes import HOST, Manifests
 
@@ -44,7 +45,7 @@ class Cluster:
         """Start the container of a workload."""
         container = dict(self.manifests.containers())[name]
         entry = ["-m", "infra.host"] if container["image"].startswith("vestnik-host:") else []
-        with (self.folder / f"{name}.log").open("wb") as log:
+        with (self.folder / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
                 [sys.executable, *entry, *(self.here(text, name) for text in container["args"])],
                 cwd=ROOT,
@@ -92,6 +93,17 @@ class Cluster:
             log=self.folder / f"{name}.log",
         )
 
+    def ends(self, process: subprocess.Popen[bytes]) -> int:
+        """Wait until a process ends; containers of the host that do so meanwhile are started again, as by a kubelet."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while process.poll() is None:
+            assert time.monotonic() < deadline, f"{process.args!r} has not ended"
+            for name in HOST:
+                if self.running[name].poll() is not None:
+                    self.start(name)
+            time.sleep(POLL_SECONDS)
+        return process.returncode
+
     def probe_path(self, name: str) -> str:
         """Return what the cluster would ask for."""
         path: str = dict(self.manifests.containers())[name]["startupProbe"]["httpGet"]["path"]
@@ -121,14 +133,11 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 
 def test_pods_send_a_mailing_and_end_when_they_are_told_to(cluster: Cluster) -> None:
-    for name in PROGRAMS:
+    for name in (*PROGRAMS, *HOST):
         cluster.start(name)
     cluster.answers("emulator", cluster.probe_path("emulator"))
     cluster.answers("issuer", cluster.probe_path("issuer"))
-    deployed = cluster.start("deploy").wait(DEADLINE_SECONDS)
-    assert deployed == 0, (cluster.folder / "deploy.log").read_text()
-    for name in HOST:
-        cluster.start(name)
+    assert cluster.ends(cluster.start("deploy")) == 0, (cluster.folder / "deploy.log").read_text()
     cluster.answers("api", cluster.probe_path("api"))
 
     (stack,) = (each for name, each in cluster.manifests.of_kind("ConfigMap").items() if name.startswith("stack-"))
@@ -145,17 +154,13 @@ def test_pods_send_a_mailing_and_end_when_they_are_told_to(cluster: Cluster) -> 
 
 
 def guided(cluster: Cluster, pattern: str) -> str:
-    """Run a command of the guide."""
+    """Run a command of the guide; returns what it prints."""
     (command,) = re.findall(pattern, GUIDE.read_text(), re.MULTILINE)
     _, program, *arguments = shlex.split(command)
     here = [str(cluster.folder / "state/stack.json") if each.endswith(".json") else each for each in arguments]
-    done = subprocess.run(
-        [sys.executable, program, *here],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=DEADLINE_SECONDS,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    said = cluster.folder / "guided.log"
+    with said.open("wb") as log:
+        process = subprocess.Popen([sys.executable, program, *here], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        ended_with = cluster.ends(process)
+    assert ended_with == 0, said.read_text()
+    return said.read_text()
