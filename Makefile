@@ -44,6 +44,10 @@ token: $(INSTALLED) ## An access token of the development issuer: SCOPE="clients
 admin: $(INSTALLED) ## The administrator's pages: their address and who may log in; opens a browser if there is a display
 	@$(RUN) infra/local/admin_pages.py
 
+.PHONY: host-environment
+host-environment: $(INSTALLED) ## What pods outside Lambda are told of a deployed stack, as NAME=value: STAGE=prod
+	@$(RUN) -m infra.host environment --stack-name '$(or $(STACK_NAME),vestnik-$(STAGE))'
+
 .PHONY: import
 import: $(INSTALLED) ## Imports a CSV file, with a progress bar: FILE=clients.csv; KIND=suppressions of who opted out
 	@$(RUN) infra/local/import_file.py '$(or $(FILE),clients.csv)' $(if $(KIND),--kind '$(KIND)')
@@ -73,6 +77,8 @@ check: $(INSTALLED) ## Format, lint, types, import rules, dead code, dependencie
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
 	$(RUN) -m vulture
+	$(VENV)/bin/hadolint Dockerfile
+	$(RUN) infra/local/manifests.py
 	$(VENV)/bin/deptry .
 	$(RUN) infra/local/openapi_copy.py --check
 	$(RUN) infra/local/translations.py --check

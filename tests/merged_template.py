@@ -1,6 +1,7 @@
 """Ways to look at the merged template."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 Part = dict[str, Any]
@@ -37,3 +38,25 @@ def maps_in(part: object) -> Iterator[Part]:
     elif isinstance(part, list):
         for value in part:
             yield from maps_in(value)
+
+
+def written_out(part: object, names: Mapping[str, str]) -> Any:  # noqa: ANN401 - a part of a template
+    """Put names in the places of intrinsic functions: of parameters, resources, `Resource.Attribute`.
+
+    No condition holds.
+    """
+    written: object = part
+    match part:
+        case {"Ref": str(name)}:
+            written = names[name]
+        case {"Fn::GetAtt": [resource, attribute]}:
+            written = names[f"{resource}.{attribute}"]
+        case {"Fn::Sub": [str(text), _]} | {"Fn::Sub": str(text)}:
+            written = re.sub(r"\$\{([^}]+)\}", lambda found: names[found[1]], text)
+        case {"Fn::If": [_, _, otherwise]}:
+            written = written_out(otherwise, names)
+        case dict():
+            written = {name: written_out(value, names) for name, value in part.items()}
+        case list():
+            written = [written_out(value, names) for value in part]
+    return written

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from bundle import Bundle, make_bundle
+from manifests import OVERLAYS
+from tests.kubernetes import Manifests
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +27,13 @@ def unpacked(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with zipfile.ZipFile(bundle.code) as code:
         code.extractall(folder)
     return folder
+
+
+@pytest.fixture(scope="session", params=OVERLAYS)
+def manifests(request: pytest.FixtureRequest) -> Manifests:
+    return Manifests.of(request.param)
+
+
+@pytest.fixture(scope="session")
+def local() -> Manifests:
+    return Manifests.of("local")
