@@ -57,7 +57,7 @@ class SettleFromLog:
         requests, settled, unknown = 0, Counter[str](), Counter[str]()
         for terms in SEARCHES:
             for lines in self.logs.pages("sender", terms, since):
-                by_mailing = defaultdict(dict[int, LoggedRequest])
+                by_mailing: dict[str, dict[int, LoggedRequest]] = defaultdict(dict)
                 for request in filter(None, map(LoggedRequest.read, lines)):
                     by_mailing[request.mailing_id][request.message_id] = request
                     requests += 1

@@ -14,7 +14,7 @@ from chalicelib.domain.mailing import MailingStatus, OnUncertain
 from chalicelib.domain.message import OPEN, Reason, Status
 from chalicelib.errors import NotFoundError, StaleError, TransientError
 from chalicelib.services.hold_mailings import Held, HoldMailings
-from chalicelib.services.settle_from_log import Settlement, SettleFromLog
+from chalicelib.services.settle_from_log import SettleFromLog, Settlement
 from tests.builders import NOW, mailing, ulid
 from tests.fakes.mailings import FakeMailingRepository
 from tests.fakes.provider import ACCEPTED, BUSY, TIMEOUT
@@ -98,7 +98,8 @@ def restored() -> Iterator[Restored]:
     log = SendersLog(world.clock)
     logger = logging.getLogger("chalicelib.services.deliver_message")
     logger.addHandler(log)
-    level, _ = logger.level, logger.setLevel(logging.INFO)
+    level = logger.level
+    logger.setLevel(logging.INFO)
     yield Restored(log, world)
     logger.setLevel(level)
     logger.removeHandler(log)
@@ -311,7 +312,7 @@ def test_all_that_could_send_is_held_and_all_else_is_left_alone() -> None:
 
 def test_holding_is_not_over_while_the_tables_do_not_answer() -> None:
     class Silent(FakeMailingRepository):
-        def replace(self, before: object, after: object) -> None:
+        def replace(self, before: object, after: object) -> None:  # noqa: ARG002
             raise TransientError("throttled")
 
     world = World()
@@ -322,7 +323,7 @@ def test_holding_is_not_over_while_the_tables_do_not_answer() -> None:
 
 def test_a_mailing_that_keeps_changing_is_left_to_whoever_changes_it() -> None:
     class Busy(FakeMailingRepository):
-        def replace(self, before: object, after: object) -> None:
+        def replace(self, before: object, after: object) -> None:  # noqa: ARG002
             raise StaleError("changed since")
 
     world = World()
