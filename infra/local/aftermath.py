@@ -113,7 +113,7 @@ class Aftermath:
             report = self._repaired(mailing_id)
             if report is None:
                 continue
-            verdicts[report.verdict] += 1
+            verdicts[report.verdict.value] += 1
             if report.verdict is not Verdict.RIGHT:
                 yield f"counters of {mailing_id}, {report.verdict}: {report.detail}; make repair MAILING={mailing_id}"
         print(f"counters recounted: {dict(verdicts)}", flush=True)

@@ -119,7 +119,7 @@ class TableBackups:
         return sum(page["Count"] for page in pages)
 
     def set_again(self, table: StackTable) -> None:
-        """Give a restored table what a restore loses: warm throughput, TTL, point-in-time recovery, tags, protection."""
+        """Give a restored table what it lost: warm throughput, TTL, point-in-time recovery, tags, protection."""
         name, wanted = table.name, table.wanted
         for change in _warmth(wanted):
             self._dynamodb.update_table(TableName=name, **change)
