@@ -62,6 +62,10 @@ restore: $(INSTALLED) ## Restores all tables, and sends nothing again: BACKUP=na
 	@$(RUN) infra/local/restore.py $(if $(BACKUP),--backup '$(BACKUP)') $(if $(AT),--at '$(AT)') $(if $(YES),--yes) \
 		$(if $(STAGE),--stack-name 'vestnik-$(STAGE)')
 
+.PHONY: recipients
+recipients: $(INSTALLED) ## Who got a mailing, as CSV: MAILING=, STATUS=sent; asks $$API with $$TOKEN, where they are set
+	@$(RUN) infra/local/recipients.py --mailing '$(MAILING)' $(if $(STATUS),--status '$(STATUS)')
+
 .PHONY: mail
 mail: $(INSTALLED) ## The e-mails that the embedded stack has sent; SEND=today or SEND=yesterday sends that day's report first
 	@$(RUN) infra/local/mail.py $(if $(SEND),--send '$(SEND)')

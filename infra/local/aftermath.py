@@ -91,7 +91,7 @@ class Aftermath:
         again = self._read_kept() - self._suppressed()
         for phone in sorted(again):
             self._application.suppress_phones.one(phone)
-        print(f"{len(again)} phones opted out since and are suppressed again", flush=True)
+        print(f"phones that opted out since, suppressed again: {len(again)}", flush=True)
         self._kept.unlink()
 
     def _suppressed(self) -> set[str]:

@@ -92,8 +92,8 @@ def _restore(target: Target, name: str, keep: Path, *, make_it: bool) -> list[st
     aftermath = Aftermath(application, target, moment_of(stack.name, name), settings, keep)
     triggers = Triggers(target, stack)
 
-    print("stopping the functions", flush=True)
     triggers.stop()
+    print("the functions are stopped", flush=True)
     if backups.status(application.settings.table_prefix + "-suppressions") == "ACTIVE":
         aftermath.keep_opt_outs()
     _replace(backups, tables, arns, name_of(stack.name, datetime.now(UTC)))
