@@ -2,10 +2,11 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,21 +79,22 @@ class Runbook:
         """Paste the next block, with these variables set before; returns what it printed. It must succeed."""
         block = self._blocks.pop(0)
         assert not block.on_aws, block.text
-        keep = f"\nexport -p > {self._state}\n"
-        return self._bash(f"{self._preface}\n. {self._state}\n{block.text}{keep}", variables)
+        given = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
+        keep = f"export -p | grep -v '^declare -[a-z]*r' > {self._state}\n"  # a shell's own cannot be set
+        return self._bash(f"{self._preface}. {self._state}\n{given}{block.text}{keep}")
 
     def check(self) -> str:
         """Check the next block, which only AWS can run: its syntax, its commands and their options."""
         block = self._blocks.pop(0)
         assert block.on_aws, block.text
-        return self._bash(OFFLINE + block.text, {"PATH": f"{self._checkout / '.venv/bin'}:{os.environ['PATH']}"})
+        return self._bash(f"PATH={self._checkout}/.venv/bin:$PATH\n{OFFLINE}{block.text}")
 
-    def _bash(self, script: str, variables: Mapping[str, str]) -> str:
+    def _bash(self, script: str) -> str:
         environ: dict[str, str] = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         done = subprocess.run(
             ["/bin/bash", "-aeuo", "pipefail", "-c", script],
             cwd=self._checkout,
-            env={**environ, **variables},
+            env=environ,
             capture_output=True,
             text=True,
             check=False,

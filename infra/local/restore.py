@@ -108,13 +108,10 @@ def _restore(target: Target, name: str, keep: Path, *, make_it: bool) -> list[st
 def _replace(backups: TableBackups, tables: Sequence[StackTable], arns: Mapping[str, str], before: str) -> None:
     """Put the backups in the place of the tables, all at once: AWS takes as long for one as for all."""
     on_their_way = {table.short for table in tables if backups.is_being_restored_from(table.name, arns[table.short])}
-    for table in tables:
-        if table.short not in on_their_way and backups.exists(table.name):
-            backups.wait_active(table.name)
+    replaced = [table for table in tables if table.short not in on_their_way]
     print(f"backing up what is there as {before}", flush=True)
-    standing = [table for table in tables if table.short not in on_their_way]
-    back_up(backups, standing, before)
-    for table in standing:
+    back_up(backups, [table for table in replaced if backups.wait_settled(table.name)], before)
+    for table in replaced:
         backups.delete(table.name)
         backups.restore(table.name, arns[table.short])
         print(f"restoring {table.name}", flush=True)

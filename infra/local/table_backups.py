@@ -104,9 +104,16 @@ class TableBackups:
         """Wait until a table can be used."""
         _poll(lambda: self.status(table), lambda status: status == "ACTIVE", f"the table {table}")
 
+    def wait_settled(self, table: str) -> bool:
+        """Wait until a table can be used or is gone; tell which."""
+        return (
+            _poll(lambda: self.status(table), lambda status: status in {"ACTIVE", _ABSENT}, f"the table {table}")
+            == "ACTIVE"
+        )
+
     def delete(self, table: str) -> None:
         """Delete a table, protected or not, and wait until it is gone."""
-        if self.status(table) == "ACTIVE":
+        if self.wait_settled(table):
             if self._dynamodb.describe_table(TableName=table)["Table"].get("DeletionProtectionEnabled"):
                 self._dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)
                 self.wait_active(table)
