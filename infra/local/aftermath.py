@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from chalicelib.bootstrap import Application
 from chalicelib.domain.mailing import STARTED, Mailing
@@ -16,6 +17,30 @@ MARGIN = timedelta(minutes=5)  # a request is logged before it is recorded, and 
 TOUCHED_BEFORE = timedelta(hours=25)  # as the nightly check looks back
 RECOUNT_WITHIN = timedelta(hours=1)
 PAGE = 500
+
+
+def why_not_by_log(
+    logs: Any,  # noqa: ANN401 - boto3's clients are made at run time
+    stack_name: str,
+    settings: Mapping[str, str],
+    moment: datetime,
+    now: datetime,
+) -> str:
+    """Say why the senders' log does not tell all requests since the moment; empty if it does."""
+    level = settings.get("LOG_LEVEL") or "INFO"
+    if level in {"WARNING", "ERROR"}:
+        return f"senders log no requests at LOG_LEVEL={level}"
+    group = f"/aws/lambda/{stack_name}-sender"
+    found = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+    group_there = next((each for each in found if each["logGroupName"] == group), None)
+    if group_there is None:
+        return f"there is no log group {group}"
+    kept_days = group_there.get("retentionInDays")
+    if kept_days and now - moment > timedelta(days=kept_days):
+        return f"the senders' log is kept for {kept_days} days only"
+    if group_there["creationTime"] / 1000 > moment.timestamp():
+        return f"the log group {group} was made after {moment:%Y-%m-%dT%H:%M:%SZ}"
+    return ""
 
 
 class Aftermath:
@@ -51,29 +76,13 @@ class Aftermath:
             for mailing_id in ids:
                 print(f"mailing {mailing_id} is {done}; when it may go on: POST /mailings/{mailing_id}/{again}")
         settled: Sequence[str] = ()
-        if reason := self._why_not_by_log():
+        logs, now = self._target.client("logs"), self._application.clock()
+        if reason := why_not_by_log(logs, self._target.stack_name, self._settings, self._moment, now):
             yield f"what was sent since is not settled: {reason}; what is resumed may be sent again"
         else:
             settled = self._by_log()
         yield from self._opt_out_again()
         yield from self._recount(settled)
-
-    def _why_not_by_log(self) -> str:
-        """Say why the senders' log does not tell all requests since the moment; empty if it does."""
-        level = self._settings.get("LOG_LEVEL") or "INFO"
-        if level in {"WARNING", "ERROR"}:
-            return f"senders log no requests at LOG_LEVEL={level}"
-        group, logs = f"/aws/lambda/{self._target.stack_name}-sender", self._target.client("logs")
-        groups = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
-        begun = [each for each in groups if each["logGroupName"] == group]
-        if not begun:
-            return f"there is no log group {group}"
-        kept = begun[0].get("retentionInDays")
-        if kept and self._application.clock() - self._moment > timedelta(days=kept):
-            return f"the senders' log is kept for {kept} days only"
-        if begun[0]["creationTime"] / 1000 > self._moment.timestamp():
-            return f"the log group {group} was made after {self._moment:%Y-%m-%dT%H:%M:%SZ}"
-        return ""
 
     def _by_log(self) -> Sequence[str]:
         found = self._application.settle_from_log(self._moment - MARGIN)
