@@ -57,6 +57,19 @@ repair: $(INSTALLED) ## Recounts a mailing's messages and sets its counters righ
 	@$(RUN) infra/local/repair.py $(if $(MAILING),--mailing '$(MAILING)') $(if $(DRY_RUN),--dry-run) \
 		$(if $(STAGE),--stage '$(STAGE)')
 
+.PHONY: backup
+backup: $(INSTALLED) ## Backs up all tables under one name; AT=2026-11-23T10:00:00Z as they were then, LIST=1 what there is, STAGE=
+	@$(RUN) infra/local/backup.py $(if $(AT),--at '$(AT)') $(if $(LIST),--list) $(if $(STAGE),--stack-name 'vestnik-$(STAGE)')
+
+.PHONY: restore
+restore: $(INSTALLED) ## Restores all tables, and sends nothing again: BACKUP=name or AT=2026-11-23T10:00:00Z; also YES=1, STAGE=
+	@$(RUN) infra/local/restore.py $(if $(BACKUP),--backup '$(BACKUP)') $(if $(AT),--at '$(AT)') $(if $(YES),--yes) \
+		$(if $(STAGE),--stack-name 'vestnik-$(STAGE)')
+
+.PHONY: recipients
+recipients: $(INSTALLED) ## Who got a mailing, as CSV: MAILING=, STATUS=sent; asks $$API with $$TOKEN, where they are set
+	@$(RUN) infra/local/recipients.py --mailing '$(MAILING)' $(if $(STATUS),--status '$(STATUS)')
+
 .PHONY: mail
 mail: $(INSTALLED) ## The e-mails that the embedded stack has sent; SEND=today or SEND=yesterday sends that day's report first
 	@$(RUN) infra/local/mail.py $(if $(SEND),--send '$(SEND)')

@@ -61,6 +61,7 @@ from chalicelib.services.find_subject import FindSubject
 from chalicelib.services.finish_mailing import FinishMailing
 from chalicelib.services.follow_client import FollowClient
 from chalicelib.services.gather_report import GatherReport
+from chalicelib.services.hold_mailings import HoldMailings
 from chalicelib.services.import_clients import ImportClients
 from chalicelib.services.import_shares import SHARES
 from chalicelib.services.import_suppressions import ImportSuppressions
@@ -86,6 +87,7 @@ from chalicelib.services.run_import import RowReader, RowStore, RunImport
 from chalicelib.services.send_messages import SendMessages
 from chalicelib.services.send_report import ReportPlan, SendReport
 from chalicelib.services.send_test import SendTest
+from chalicelib.services.settle_from_log import SettleFromLog
 from chalicelib.services.shared_breaker import SharedBreaker
 from chalicelib.services.start_due import StartDue
 from chalicelib.services.suppress_phones import SuppressPhones
@@ -678,6 +680,18 @@ class Application:
     def repair_counters(self) -> RepairCounters:
         """Sets the counters of a mailing right."""
         return RepairCounters(self.check_drift, self.counters)
+
+    @cached_property
+    def hold_mailings(self) -> HoldMailings:
+        """Holds all mailings back after a restore."""
+        return HoldMailings(self.mailings, self.control_mailings)
+
+    @cached_property
+    def settle_from_log(self) -> SettleFromLog:
+        """Settles what was sent after the moment to which tables were restored."""
+        return SettleFromLog(
+            self.function_logs, self.mailings, self.messages, self.finish_mailing, self.clock, self.queued_grace
+        )
 
 
 @cache

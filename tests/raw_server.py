@@ -60,7 +60,8 @@ def read_request(connection: socket.socket) -> bytes:
             return b""
         received += more
     head, _, body = received.partition(b"\r\n\r\n")
-    length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    lengths = (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    length = next(lengths, 0)  # a GET has none
     while len(body) < length:
         body += connection.recv(65536)
     return head + b"\r\n\r\n" + body

@@ -37,6 +37,12 @@ class ControlMailings:
         arm(self.scheduler, mailing, self.clock())
         return mailing
 
+    def hold(self, mailing_id: str) -> Mailing:
+        """Take a scheduled mailing back to draft: it does not start until it is told to."""
+        mailing = self._change(mailing_id, "held", {MailingStatus.SCHEDULED}, status=MailingStatus.DRAFT)
+        disarm(self.scheduler, mailing_id)
+        return mailing
+
     def pause(self, mailing_id: str) -> Mailing:
         """Begin no request any more until the mailing is resumed."""
         return self._change(

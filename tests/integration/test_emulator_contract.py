@@ -5,7 +5,9 @@ Each is documented by AWS; where one fails here, the emulator has changed, and t
 
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from botocore.exceptions import ClientError
@@ -350,3 +352,74 @@ def test_discarded_change_set_of_a_new_stack_leaves_nothing(queue_stack: Stack) 
         return queue_stack.name not in {each["StackName"] for each in queue_stack.client.describe_stacks()["Stacks"]}
 
     poll(is_gone, until=bool, deadline_seconds=20)
+
+
+def test_a_backup_outlives_its_table_and_gives_back_items_and_indexes_but_no_settings(dynamodb: AwsClient) -> None:
+    dynamodb.create_table(
+        TableName="kept",
+        BillingMode="PAY_PER_REQUEST",
+        DeletionProtectionEnabled=True,
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("id", "part")],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by_part",
+                "KeySchema": [{"AttributeName": "part", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+    )
+    spec = {"AttributeName": "expires_at", "Enabled": True}
+    dynamodb.update_time_to_live(TableName="kept", TimeToLiveSpecification=spec)
+    dynamodb.put_item(TableName="kept", Item={"id": {"S": "1"}, "part": {"S": "a"}})
+    arn = dynamodb.create_backup(TableName="kept", BackupName="now.kept")["BackupDetails"]["BackupArn"]
+    dynamodb.put_item(TableName="kept", Item={"id": {"S": "2"}, "part": {"S": "a"}})
+    with pytest.raises(ClientError, match="protect"):
+        dynamodb.delete_table(TableName="kept")
+    with pytest.raises(ClientError, match="already exists"):
+        dynamodb.restore_table_from_backup(TargetTableName="kept", BackupArn=arn)
+    dynamodb.update_table(TableName="kept", DeletionProtectionEnabled=False)
+    dynamodb.delete_table(TableName="kept")
+
+    dynamodb.restore_table_from_backup(TargetTableName="kept", BackupArn=arn)
+
+    found = dynamodb.query(
+        TableName="kept",
+        IndexName="by_part",
+        KeyConditionExpression="part = :part",
+        ExpressionAttributeValues={":part": {"S": "a"}},
+    )
+    assert [item["id"]["S"] for item in found["Items"]] == ["1"]
+    assert not dynamodb.describe_table(TableName="kept")["Table"]["DeletionProtectionEnabled"]
+    ttl = dynamodb.describe_time_to_live(TableName="kept")["TimeToLiveDescription"]["TimeToLiveStatus"]
+    assert ttl == "DISABLED"
+    told = dynamodb.list_backups(BackupType="USER")["BackupSummaries"]
+    assert [(backup["TableName"], backup["BackupName"]) for backup in told] == [("kept", "now.kept")]
+
+
+def test_a_restore_to_a_point_in_time_takes_the_table_as_it_is(dynamodb: AwsClient, row: dict[str, Any]) -> None:
+    # Not as AWS does it: of a second of the past, tests on the emulator prove the way and not the content.
+    dynamodb.restore_table_to_point_in_time(SourceTableName=TABLE, TargetTableName="beside", RestoreDateTime=0)
+    got = dynamodb.get_item(TableName="beside", Key={"id": row["id"]})
+    assert got["Item"] == row
+    dynamodb.delete_table(TableName="beside")
+
+
+def test_nobody_calls_a_function_whose_concurrency_is_zero(session: AwsClient, tmp_path: Path) -> None:
+    functions = session.client("lambda")
+    code = tmp_path / "code.zip"
+    with ZipFile(code, "w") as archive:
+        archive.writestr("code.py", "def handler(event, context):\n    print('called')\n    return 1\n")
+    role = "arn:aws:iam::000000000000:role/any"
+    functions.create_function(
+        FunctionName="stopped",
+        Runtime="python3.11",
+        Handler="code.handler",
+        Role=role,
+        Code={"ZipFile": code.read_bytes()},
+    )
+    functions.put_function_concurrency(FunctionName="stopped", ReservedConcurrentExecutions=0)
+    with pytest.raises(functions.exceptions.TooManyRequestsException):
+        functions.invoke(FunctionName="stopped")
+    functions.delete_function_concurrency(FunctionName="stopped")
+    assert functions.invoke(FunctionName="stopped")["Payload"].read() == b"1"

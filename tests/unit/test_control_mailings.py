@@ -24,11 +24,12 @@ from tests.world import World, clients
 
 ID = ulid(100)
 HOUR = timedelta(hours=1)
-CONTROLS = ("start", "pause", "resume", "cancel", "retry")
+CONTROLS = ("start", "hold", "pause", "resume", "cancel", "retry")
 
 # What each control makes of each state; everything else is refused.
 ALLOWED = {
     ("start", MailingStatus.DRAFT): MailingStatus.SCHEDULED,
+    ("hold", MailingStatus.SCHEDULED): MailingStatus.DRAFT,
     ("pause", MailingStatus.RUNNING): MailingStatus.PAUSED,
     ("resume", MailingStatus.PAUSED): MailingStatus.RUNNING,
     ("cancel", MailingStatus.DRAFT): MailingStatus.CANCELLED,
