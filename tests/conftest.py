@@ -9,10 +9,17 @@ settings.register_profile("bounded", deadline=None, derandomize=True)
 settings.register_profile("long", deadline=None, max_examples=5000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "bounded"))
 
+# What these run of the application runs in other processes, or is run by unit and integration tests too: to trace it
+# takes time and finds nothing.
+UNTRACED = tuple(f"tests/{folder}/" for folder in ("e2e", "browser", "faults", "bench", "fuzz"))
+
 # Two processes share the tests, a module at a time: what is begun last should not be what takes longest.
 LONGEST_FIRST = ("e2e/test_fuzz.py", "e2e/", "browser/", "faults/", "bench/", "integration/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the modules that take longest first."""
+    """Put the modules that take longest first; trace those alone that say something by it."""
+    for item in items:
+        if any(folder in str(item.path) for folder in UNTRACED):
+            item.add_marker(pytest.mark.no_cover)
     items.sort(key=lambda item: next((n for n, part in enumerate(LONGEST_FIRST) if part in str(item.path)), 99))

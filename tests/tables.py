@@ -1,5 +1,6 @@
 """The tables of the models, on whatever AWS is being played."""
 
+import boto3
 from pynamodb.models import Model
 
 from chalicelib.adapters.tables import TABLES, bind
@@ -7,7 +8,7 @@ from chalicelib.adapters.tables import TABLES, bind
 
 def create_tables(prefix: str) -> None:
     """Create all tables of one stack."""
-    bind(prefix)
+    bind(prefix, boto3.client("dynamodb"))
     for model in TABLES:
         model.create_table(billing_mode="PAY_PER_REQUEST", wait=False)
 

@@ -4,7 +4,6 @@ import fcntl
 import hashlib
 import json
 import secrets
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from access_token import fetch_token
 from bundle import Bundle, make_bundle
 from chalicelib.config import Tuning, parse
 from deployment import Deployment
-from files import write_private
+from files import remove_folders, write_private
 from hosted import TRIGGERS_OFF, address_of_host, start_host, stop_host
 from local_error import LocalError
 from probe import status_of, wait_until
@@ -165,8 +164,8 @@ class EmbeddedStack:
         stopped += [process.name for process in self._record if self._record.stop(process)]
         for file in (self._info_file, self._memory_file, self._scrape_secret_file):
             file.unlink(missing_ok=True)
-        for own in ("state", "tmp", "mail"):
-            shutil.rmtree(self._folder / own, ignore_errors=True)
+        remove_folders((self._folder / "tmp").glob("*/"))  # of each process of a function, with all its code
+        remove_folders(self._folder / own for own in ("state", "tmp", "mail"))
         return stopped
 
     def _port_of(self, memory: _Memory) -> int:

@@ -3,6 +3,8 @@ from io import StringIO
 
 import pytest
 from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
 
 from chalicelib.adapters.dynamodb import DynamoDB
 from chalicelib.adapters.tables import bind
@@ -11,7 +13,7 @@ from chalicelib.observability import logger
 from tests.fakes.queues import FakeTicketQueue
 from tests.fakes.scheduler import FakeScheduler
 from tests.gateway import Gateway, signing_key
-from tests.tables import clear_tables, create_tables
+from tests.tables import create_tables
 from tests.tokens import ISSUER, TOKEN, trust_tests
 
 SETTINGS = {
@@ -89,7 +91,14 @@ def built(played_aws: None, scheduler: FakeScheduler, tickets: FakeTicketQueue) 
     ):
         whole.__dict__.pop(service, None)
     yield whole
-    clear_tables()
+    _empty_tables()
+
+
+def _empty_tables() -> None:
+    """Delete all items behind moto's back: to scan tables and delete item by item takes longer than most tests."""
+    for region in dynamodb_backends[DEFAULT_ACCOUNT_ID].values():
+        for table in region.tables.values():
+            table.items.clear()
 
 
 @pytest.fixture
