@@ -21,7 +21,7 @@ from chalicelib.errors import ConfigurationError
 SettingsModel = TypeVar("SettingsModel", bound=BaseModel)
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{1,63}")
-_HOST_NAME = re.compile(r"(?!.*\.[0-9]+$)(?![0-9]+$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_HOST_NAME = re.compile(r"([a-z0-9-]{1,63}\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?")  # the end of an IP address is a number
 _LONGEST_ADDRESS = 254  # RFC 5321, less the angle brackets
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 

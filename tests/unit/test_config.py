@@ -75,7 +75,7 @@ def test_plain_http_is_for_exactly_the_hosts_that_are_named(variable: str, url: 
     "hosts", ["*", "*.internal", "10.0.0.0/8", "10.0.0.7", "::1", "http://provider", "provider:80", "Provider", "a,,b"]
 )
 def test_hosts_of_plain_http_are_names_and_nothing_else(hosts: str) -> None:
-    with pytest.raises(ConfigurationError, match="PLAIN_HTTP_HOSTS.*host names"):
+    with pytest.raises(ConfigurationError, match=r"PLAIN_HTTP_HOSTS.*host names"):
         parse(Tuning, LOCAL | {"PLAIN_HTTP_HOSTS": hosts})
 
 
