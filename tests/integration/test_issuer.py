@@ -251,7 +251,7 @@ def test_an_issuer_on_plain_http_leads_to_hosts_that_are_named_and_to_no_others(
     site.answers[DISCOVERY] = {"issuer": site.url, "jwks_uri": "http://keys.test:9/"}
     with pytest.raises(TransientError, match="jwks_uri"):
         Issuer(site.url, ["other.test"]).read_keys()
-    with pytest.raises(TransientError, match="keys.test:9/ does not answer"):
+    with pytest.raises(TransientError, match="does not answer"):
         Issuer(site.url, ["keys.test"]).read_keys()
 
 
