@@ -32,9 +32,9 @@ run: up ## The main job: brings the stack up, loads sample clients, sends a mail
 	@$(RUN) infra/local/main_job.py
 
 .PHONY: logs
-logs: $(INSTALLED) ## What happened to one id, over all functions: MAILING=, MESSAGE=, CLIENT= or REQUEST=; also SINCE=2h, STAGE=stack on AWS
+logs: $(INSTALLED) ## What happened to one id, over all functions: MAILING=, MESSAGE=, CLIENT= or REQUEST=; also SINCE=2h, STAGE=dev on AWS
 	@$(RUN) infra/local/journal.py $(if $(MAILING),--mailing '$(MAILING)') $(if $(MESSAGE),--message '$(MESSAGE)') \
-		$(if $(CLIENT),--client '$(CLIENT)') $(if $(REQUEST),--request '$(REQUEST)') $(if $(SINCE),--since '$(SINCE)') $(if $(STAGE),--stack-name '$(STAGE)')
+		$(if $(CLIENT),--client '$(CLIENT)') $(if $(REQUEST),--request '$(REQUEST)') $(if $(SINCE),--since '$(SINCE)') $(if $(STAGE),--stage '$(STAGE)')
 
 .PHONY: token
 token: $(INSTALLED) ## An access token of the development issuer: SCOPE="clients:read clients:write" (default: every scope)
@@ -49,13 +49,22 @@ import: $(INSTALLED) ## Imports a CSV file, with a progress bar: FILE=clients.cs
 	@$(RUN) infra/local/import_file.py '$(or $(FILE),clients.csv)' $(if $(KIND),--kind '$(KIND)')
 
 .PHONY: repair
-repair: $(INSTALLED) ## Recounts a mailing's messages and sets its counters right: MAILING=; also DRY_RUN=1, STAGE=stack on AWS
+repair: $(INSTALLED) ## Recounts a mailing's messages and sets its counters right: MAILING=; also DRY_RUN=1, STAGE=dev on AWS
 	@$(RUN) infra/local/repair.py $(if $(MAILING),--mailing '$(MAILING)') $(if $(DRY_RUN),--dry-run) \
-		$(if $(STAGE),--stack-name '$(STAGE)')
+		$(if $(STAGE),--stage '$(STAGE)')
 
 .PHONY: mail
 mail: $(INSTALLED) ## The e-mails that the embedded stack has sent; SEND=today or SEND=yesterday sends that day's report first
 	@$(RUN) infra/local/mail.py $(if $(SEND),--send '$(SEND)')
+
+.PHONY: deploy
+deploy: $(INSTALLED) ## Deploys to AWS, or to AWS_ENDPOINT_URL, after showing what changes: STAGE=dev|prod|local; YES=1, ADOPT=1, PARAMETERS="Name=Value …", INFO=file
+	@$(RUN) infra/local/deploy.py '$(STAGE)' $(if $(YES),--yes) $(if $(ADOPT),--adopt) \
+		$(foreach each,$(PARAMETERS),--parameter '$(each)') $(if $(INFO),--info '$(INFO)')
+
+.PHONY: destroy
+destroy: $(INSTALLED) ## Deletes a stage's stack after its name was typed; tables and imports stay: STAGE=; WITH_DATA=1, YES=1, CONFIRM=prod
+	@$(RUN) infra/local/destroy.py '$(STAGE)' $(if $(WITH_DATA),--with-data) $(if $(YES),--yes) $(if $(CONFIRM),--confirm '$(CONFIRM)')
 
 .PHONY: check
 check: $(INSTALLED) ## Format, lint, types, import rules, dead code, dependencies, templates, the copy of the OpenAPI document
