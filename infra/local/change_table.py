@@ -32,11 +32,11 @@ def parameter_lines(
     Args:
         declared: the template's parameters.
         given: the values that are asked for.
-        earlier: the values that the stack has; none of a new stack.
+        earlier: the values that the stack has; the rest have their defaults.
     """
     rows = []
     for name in sorted(given):
-        before = earlier.get(name, "" if earlier else str(declared[name].get("Default", "")))
+        before = earlier.get(name, str(declared[name].get("Default", "")))
         if declared[name].get("NoEcho"):
             rows.append((name, HIDDEN if earlier else "", "->", HIDDEN))
         elif given[name] != before:

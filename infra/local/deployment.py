@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from artifacts import Artifacts
 from bundle import Bundle
-from emulated import age_rows, with_numbers
+from emulated import age_rows, with_values
 from leftovers import Leftovers
 from local_error import LocalError
 
@@ -96,7 +96,7 @@ class Deployment:
             template = left.spelt_out(template)
         if self._emulated:
             earlier = self.parameters()
-            template = with_numbers(template, {**{name: earlier[name] for name in kept}, **parameters})
+            template = with_values(template, {**{name: earlier[name] for name in kept}, **parameters})
         name = f"deploy-{int(time.time() * 1000)}"
         try:
             answer = self._cloudformation.create_change_set(

@@ -3,17 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
+from leftovers import table_name
+
 Template = dict[str, Any]
 
 
-def with_numbers(template: Template, parameters: Mapping[str, str]) -> Template:
-    """Put number parameters in as numbers: the emulator leaves them strings, and stumbles over its own."""
-    numbers = {
-        name: int(parameters.get(name, declared.get("Default")))
-        for name, declared in template["Parameters"].items()
-        if declared["Type"] == "Number"
-    }
-    return {**template, "Resources": _replaced(template["Resources"], numbers)}
+def with_values(template: Template, parameters: Mapping[str, str]) -> Template:
+    """Put parameters in as the numbers and truths that they are: the emulator leaves them strings, and stumbles."""
+    values: dict[str, int | bool] = {}
+    for name, declared in template["Parameters"].items():
+        value = parameters.get(name, declared.get("Default"))
+        if declared["Type"] == "Number":
+            values[name] = int(value)
+        elif declared.get("AllowedValues") == ["true", "false"]:
+            values[name] = value == "true"
+    return {**template, "Resources": _replaced(template["Resources"], values)}
 
 
 def age_rows(dynamodb: Any, stack_name: str, template: Template) -> None:  # noqa: ANN401 - boto3's clients are made at run time
@@ -21,7 +25,7 @@ def age_rows(dynamodb: Any, stack_name: str, template: Template) -> None:  # noq
     for resource in template["Resources"].values():
         wanted = resource["Properties"].get("TimeToLiveSpecification")
         if wanted:
-            name = resource["Properties"]["TableName"]["Fn::Sub"].replace("${AWS::StackName}", stack_name)
+            name = table_name(resource, stack_name)
             if not _ages(dynamodb, name):
                 dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=wanted)
 
@@ -31,11 +35,11 @@ def _ages(dynamodb: Any, table: str) -> bool:  # noqa: ANN401 - as above
     return bool(state["TimeToLiveStatus"] in {"ENABLED", "ENABLING"})
 
 
-def _replaced(part: Any, numbers: Mapping[str, int]) -> Any:  # noqa: ANN401 - any part of a template
+def _replaced(part: Any, values: Mapping[str, int | bool]) -> Any:  # noqa: ANN401 - any part of a template
     if isinstance(part, dict):
-        if part.keys() == {"Ref"} and part["Ref"] in numbers:
-            return numbers[part["Ref"]]
-        return {key: _replaced(value, numbers) for key, value in part.items()}
+        if part.keys() == {"Ref"} and part["Ref"] in values:
+            return values[part["Ref"]]
+        return {key: _replaced(value, values) for key, value in part.items()}
     if isinstance(part, list):
-        return [_replaced(value, numbers) for value in part]
+        return [_replaced(value, values) for value in part]
     return part

@@ -16,7 +16,7 @@ class Leftovers:
         self._s3 = s3
         self._stack_name = stack_name
         self._tables = {
-            resource["Properties"]["TableName"]["Fn::Sub"].replace("${AWS::StackName}", stack_name)
+            table_name(resource, stack_name)
             for resource in template["Resources"].values()
             if resource["Type"] == "AWS::DynamoDB::Table"
         }
@@ -39,7 +39,7 @@ class Leftovers:
         """Yield kind, name and content of each: DynamoDB counts its items about every six hours."""
         for name in self.tables():
             table = self._dynamodb.describe_table(TableName=name)["Table"]
-            protected = ", protected" if _is_protected(table) else ""
+            protected = ", protected" if table.get("DeletionProtectionEnabled") else ""
             yield "table", name, f"about {table['ItemCount']} items{protected}"
         for name in self.buckets():
             files = self._s3.list_objects_v2(Bucket=name)
@@ -64,7 +64,7 @@ class Leftovers:
     def delete(self) -> None:
         """Delete all of it for good. DynamoDB keeps a backup of a table with point-in-time recovery for 35 days."""
         for name in self.tables():
-            if _is_protected(self._dynamodb.describe_table(TableName=name)["Table"]):
+            if self._dynamodb.describe_table(TableName=name)["Table"].get("DeletionProtectionEnabled"):
                 self._dynamodb.update_table(TableName=name, DeletionProtectionEnabled=False)
                 self._dynamodb.get_waiter("table_exists").wait(TableName=name)
             self._dynamodb.delete_table(TableName=name)
@@ -77,7 +77,7 @@ class Leftovers:
             self._s3.delete_bucket(Bucket=name)
 
 
-def _is_protected(table: Mapping[str, Any]) -> bool:
-    return (
-        str(table.get("DeletionProtectionEnabled")).lower() == "true"
-    )  # the emulator has it as it stood in the template
+def table_name(resource: Mapping[str, Any], stack_name: str) -> str:
+    """Return the name that a table of the template has in a stack of that name."""
+    said = resource["Properties"]["TableName"]
+    return said if isinstance(said, str) else str(said["Fn::Sub"]).replace("${AWS::StackName}", stack_name)

@@ -56,7 +56,7 @@ class ShellSession:
             aws_access_key_id=key,
             aws_secret_access_key=key,
         )
-        if self._session.region_name is None:
+        if not self._session.region_name:
             raise LocalError("no region is named; say where: AWS_REGION=eu-central-1 make …")
         self.region: str = self._session.region_name
         self._config = _EMULATOR if self.endpoint else _AWS
