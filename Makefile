@@ -75,13 +75,33 @@ mail: $(INSTALLED) ## The e-mails that the embedded stack has sent; SEND=today o
 	@$(RUN) infra/local/mail.py $(if $(SEND),--send '$(SEND)')
 
 .PHONY: deploy
-deploy: $(INSTALLED) ## Deploys to AWS, or to AWS_ENDPOINT_URL, after showing what changes: STAGE=dev|prod|local; YES=1, ADOPT=1, PARAMETERS="Name=Value …", INFO=file
-	@$(RUN) infra/local/deploy.py '$(STAGE)' $(if $(YES),--yes) $(if $(ADOPT),--adopt) \
+deploy: $(INSTALLED) ## Deploys to AWS, or to AWS_ENDPOINT_URL, after showing what changes: STAGE=dev|prod|local; YES=1, PLAN=1 (shows and ends), ADOPT=1, PARAMETERS="Name=Value …", INFO=file
+	@$(RUN) infra/local/deploy.py '$(STAGE)' $(if $(YES),--yes) $(if $(PLAN),--plan) $(if $(ADOPT),--adopt) \
 		$(foreach each,$(PARAMETERS),--parameter '$(each)') $(if $(INFO),--info '$(INFO)')
 
 .PHONY: destroy
 destroy: $(INSTALLED) ## Deletes a stage's stack after its name was typed; tables and imports stay: STAGE=; WITH_DATA=1, YES=1, CONFIRM=prod
 	@$(RUN) infra/local/destroy.py '$(STAGE)' $(if $(WITH_DATA),--with-data) $(if $(YES),--yes) $(if $(CONFIRM),--confirm '$(CONFIRM)')
+
+.PHONY: package
+package: $(INSTALLED) ## Packages the application, and prints where the merged template is; the code's zip lies beside it
+	@$(RUN) infra/local/bundle.py
+
+COMPOSE = docker compose --file docker-compose.localstack.yml
+
+.PHONY: localstack
+localstack: ## The stack in containers on LocalStack (needs Docker, nothing else); EMULATOR=embedded: on the embedded emulator
+	$(COMPOSE) $(if $(filter embedded,$(EMULATOR)),--profile embedded) up --build --wait \
+		$(if $(filter embedded,$(EMULATOR)),--scale localstack=0)
+	@mkdir -p .local/localstack
+	@umask 077 && $(COMPOSE) exec -T issuer cat /app/.local/published.json > .local/localstack/stack.json
+	@umask 077 && $(COMPOSE) exec -T issuer cat /app/.local/issuer.json > .local/localstack/issuer.json
+	@$(COMPOSE) logs --no-log-prefix --tail 7 addresses
+	@echo "token          in .local/localstack/stack.json"
+
+.PHONY: localstack-down
+localstack-down: ## Ends that stack and forgets what it held
+	$(COMPOSE) --profile '*' down --volumes
 
 .PHONY: check
 check: $(INSTALLED) ## Format, lint, types, import rules, dead code, dependencies, templates, the copy of the OpenAPI document
@@ -96,6 +116,8 @@ check: $(INSTALLED) ## Format, lint, types, import rules, dead code, dependencie
 	$(RUN) infra/local/openapi_copy.py --check
 	$(RUN) infra/local/translations.py --check
 	$(VENV)/bin/cfn-lint --template "$$($(RUN) infra/local/bundle.py)" infra/deploy-role.yaml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.localstack.yml
 
 .PHONY: openapi
 openapi: $(INSTALLED) ## Writes docs/openapi.json, the copy of /openapi.json that make check compares
@@ -106,8 +128,9 @@ translations: $(INSTALLED) ## Writes what the pages say into chalicelib/admin/lo
 	@$(RUN) infra/local/translations.py
 
 .PHONY: test
-test: $(INSTALLED) ## Every test that this machine can run, with coverage
-	$(RUN) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report term
+test: $(INSTALLED) ## Every test that this machine can run, with coverage; JUNIT=file, COVERAGE_XML=file write reports
+	$(RUN) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report term \
+		$(if $(COVERAGE_XML),--cov-report 'xml:$(COVERAGE_XML)') $(if $(JUNIT),--junitxml '$(JUNIT)')
 
 .PHONY: faults
 faults: $(INSTALLED) ## The fault suite: scenarios, an error at every call of AWS, an outage; prints what came of each (up to three quarters of an hour)

@@ -21,7 +21,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(1, str(ROOT))  # run by its path, this program finds its own folder only
 
-from bundle import make_bundle  # noqa: E402 - these need the line above
+from access_token import fetch_token  # noqa: E402 - these need the line above
+from bundle import make_bundle  # noqa: E402
 from chalicelib.config import LOOPBACK_HOSTS  # noqa: E402
 from chalicelib.errors import ConfigurationError  # noqa: E402
 from change_table import change_lines, losses, parameter_lines  # noqa: E402
@@ -29,11 +30,12 @@ from deployment import Deployment, Proposal, print_event  # noqa: E402
 from embedded import StackInfo  # noqa: E402
 from files import write_private  # noqa: E402
 from local_error import LocalError  # noqa: E402
+from programs import read_issuer  # noqa: E402
 from shell_session import ShellSession, said_by  # noqa: E402
 from stages import EMULATED, Stage, check, effective, read_stage  # noqa: E402
 
-USAGE = """make deploy STAGE=dev|prod|local  [YES=1] [ADOPT=1] [PARAMETERS="Name=Value …"]
-       deploy.py STAGE [--yes] [--adopt] [--parameter Name=Value …] [--info FILE]"""
+USAGE = """make deploy STAGE=dev|prod|local  [YES=1 | PLAN=1] [ADOPT=1] [PARAMETERS="Name=Value …"]
+       deploy.py STAGE [--yes | --plan] [--adopt] [--parameter Name=Value …] [--info FILE]"""
 BOUNDARY = "vestnik-boundary"
 READY_SECONDS = 120
 INTERRUPTED = 130
@@ -63,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("stage", help="a file of infra/stages; the stack is vestnik-STAGE, or $STACK_NAME")
     parser.add_argument("--yes", action="store_true", help="do not ask; what would lose data is refused then")
+    parser.add_argument("--plan", action="store_true", help="show what would change, and change nothing")
     parser.add_argument(
         "--adopt", action="store_true", help="take over the tables and the bucket that an earlier stack of it left"
     )
@@ -99,12 +102,15 @@ def _run(options: argparse.Namespace) -> int:
     kept = [name for name in declared if name in earlier and name not in stage.given]
     if proposal := deployment.propose(bundle, stage.given, kept=kept, adopt=options.adopt):
         _show(proposal, list(parameter_lines(declared, stage.given, earlier)))
+        if options.plan:
+            deployment.discard(proposal)
+            return 0
         if not _agreed(deployment, proposal, yes=options.yes):
             return 1
         _execute(deployment, proposal, stage)
     else:
         print("no changes: the stack is as it should be")
-    info = _info(stage, session, deployment.outputs(), values)
+    info = _info(stage, session, deployment.outputs(), values, _token(values["IssuerUrl"], options.info))
     if options.info:
         write_private(options.info, json.dumps(asdict(info), indent=2) + "\n")
     _wait_for(info, session)
@@ -174,7 +180,18 @@ def _execute(deployment: Deployment, proposal: Proposal, stage: Stage) -> None:
         ) from None
 
 
-def _info(stage: Stage, session: ShellSession, outputs: Mapping[str, str], values: Mapping[str, str]) -> StackInfo:
+def _token(issuer_url: str, info_file: Path | None) -> str | None:
+    """Return what stands in the info file: TOKEN, or a token of the development issuer whose memory lies beside it."""
+    given = os.environ.get("TOKEN") or None
+    issuer = read_issuer(info_file.parent) if info_file and not given else None
+    if info_file and issuer and issuer["address"] == issuer_url:
+        return fetch_token(issuer_url, info_file.parent)
+    return given
+
+
+def _info(
+    stage: Stage, session: ShellSession, outputs: Mapping[str, str], values: Mapping[str, str], token: str | None
+) -> StackInfo:
     api_url = outputs["ApiUrl"]
     if session.endpoint:
         api_url = f"{session.endpoint}/_aws/execute-api/{outputs['RestAPIId']}/api"
@@ -183,7 +200,7 @@ def _info(stage: Stage, session: ShellSession, outputs: Mapping[str, str], value
         docs_url=f"{api_url}/docs/",
         admin_url=values["AdminUrl"].replace("{api_id}", outputs["RestAPIId"]) or f"{api_url}/admin/",
         metrics_url=f"{api_url}/metrics",
-        token=os.environ.get("TOKEN") or None,
+        token=token,
         provider_url=values["ProviderUrl"],
         issuer_url=values["IssuerUrl"],
         aws_endpoint_url=session.endpoint or f"https://{session.region}.amazonaws.com",
