@@ -67,7 +67,7 @@ restore: $(INSTALLED) ## Restores all tables, and sends nothing again: BACKUP=na
 		$(if $(STAGE),--stack-name 'vestnik-$(STAGE)')
 
 .PHONY: recipients
-recipients: $(INSTALLED) ## Who got a mailing, as CSV: MAILING=, STATUS=sent; asks $$API with $$TOKEN, where they are set
+recipients: $(INSTALLED) ## Who got a mailing, as CSV: MAILING=, STATUS=sent; of a stack on AWS also API=, TOKEN=
 	@$(RUN) infra/local/recipients.py --mailing '$(MAILING)' $(if $(STATUS),--status '$(STATUS)')
 
 .PHONY: mail
