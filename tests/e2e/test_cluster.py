@@ -82,8 +82,14 @@ class Cluster:
     def client(self, service: str, credentials: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
         """Make a client of the emulator."""
         key = credentials or {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": ACCESS_KEY}
-        session = boto3.Session(region_name=REGION, **{name.lower(): value for name, value in key.items()})
-        return session.client(service, endpoint_url=f"http://{LOOPBACK}:{self.ports['emulator']}")  # type: ignore[call-overload]
+        return boto3.client(  # type: ignore[call-overload]
+            service,
+            region_name=REGION,
+            endpoint_url=f"http://{LOOPBACK}:{self.ports['emulator']}",
+            aws_access_key_id=key["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=key["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=key.get("AWS_SESSION_TOKEN"),
+        )
 
     def here(self, text: str, name: str) -> str:
         """Put this machine's addresses and folders in the places of the cluster's."""
