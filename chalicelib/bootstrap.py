@@ -33,6 +33,7 @@ from chalicelib.adapters.message_repository import DUE_SHARDS, DynamoMessageRepo
 from chalicelib.adapters.provider_client import ProviderClient, Subsegment
 from chalicelib.adapters.queues import QueueUrls, SqsTicketQueue
 from chalicelib.adapters.report_claims import DynamoReportClaims
+from chalicelib.adapters.rows_for_clock import RowsForClock
 from chalicelib.adapters.scheduler import EventBridgeScheduler, ScheduleTarget
 from chalicelib.adapters.secrets import Secrets, Token
 from chalicelib.adapters.segment_repository import DynamoSegmentRepository
@@ -45,7 +46,7 @@ from chalicelib.domain.bulk_import import ImportKind
 from chalicelib.domain.dead_letter import DeadQueue
 from chalicelib.domain.delivery import Policy
 from chalicelib.domain.timezone import resolve_timezone
-from chalicelib.ports import Clock
+from chalicelib.ports import Clock, Scheduler
 from chalicelib.services.audit_trail import Audit
 from chalicelib.services.cached_mailings import CachedMailings
 from chalicelib.services.check_changed import CheckChanged
@@ -301,8 +302,10 @@ class Application:
         return CloudWatchFunctionLogs(boto3.client("logs", config=config), self.settings.table_prefix)
 
     @cached_property
-    def scheduler(self) -> EventBridgeScheduler:
+    def scheduler(self) -> Scheduler:
         """What starts mailings."""
+        if self.settings.mailings_started_by == "clock":
+            return RowsForClock()
         target = ScheduleTarget(
             group=self.settings.schedule_group,
             planner_arn=self.settings.planner_arn,

@@ -190,6 +190,7 @@ class Settings(CommonTuning):
     scheduler_role_arn: str = Field(min_length=1)
     scheduler_dlq_arn: str = Field(min_length=1)
     scheduler_dlq_url: str = Field(min_length=1)
+    mailings_started_by: Literal["scheduler", "clock"] = "scheduler"
     signing_key_secret: str = Field(min_length=1)
     provider_token_secret: str = Field(min_length=1)
     pages_client_secret_name: str | None = None

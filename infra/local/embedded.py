@@ -16,6 +16,7 @@ from bundle import Bundle, make_bundle
 from chalicelib.config import Tuning, parse
 from deployment import Deployment
 from files import write_private
+from hosted import TRIGGERS_OFF, address_of_host, start_host, stop_host
 from local_error import LocalError
 from probe import status_of, wait_until
 from processes import Process, ProcessRecord, interrupts_held
@@ -50,6 +51,7 @@ class StackOptions:
     ISSUER_URL a development issuer. `token` is for stack.json where the issuer is somebody else's.
     `parameters` are further parameters of infra/template.yaml, `emulator` the emulator's own variables.
     Without a `port`: the one of the stack that runs in the folder, else 4566.
+    `host`: the functions' work is done by infra/host, and no queue and no schedule calls the functions.
     """
 
     folder: Path
@@ -60,6 +62,7 @@ class StackOptions:
     emulator: Mapping[str, str] = field(default_factory=dict)
     token: str | None = None
     provider_token: str | None = None
+    host: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,12 +138,13 @@ class EmbeddedStack:
             issuer_url = self._issuer(tuning.api_audience)
             with self._step("packaging the application"):
                 bundle = make_bundle()
-            parameters = self._parameters(port, provider_url, issuer_url, provider_token)
+            api_url = self._api_url_of_host() if self._options.host else None
+            parameters = self._parameters(port, provider_url, issuer_url, provider_token, api_url)
             fingerprint = _fingerprint(bundle, parameters, self._options.token)
             if memory and memory.fingerprint == fingerprint and self._info_file.exists() and self._answers():
                 self._say("the stack is up already, and its sources are unchanged")
                 return self.info()
-            info = self._deploy(port, bundle, parameters, provider_url, issuer_url)
+            info = self._deploy(port, bundle, parameters, provider_url, issuer_url, api_url)
             remembered = _Memory(port, provider_token, fingerprint)
             write_private(self._memory_file, json.dumps(asdict(remembered)))
             write_private(self._info_file, json.dumps(asdict(info), indent=2) + "\n")
@@ -156,7 +160,8 @@ class EmbeddedStack:
         self._say(f"stopped: {', '.join(stopped)}" if stopped else "nothing to stop")
 
     def _clear(self) -> list[str]:
-        stopped = [process.name for process in self._record if self._record.stop(process)]
+        stopped = stop_host(self._record)  # before what it speaks to
+        stopped += [process.name for process in self._record if self._record.stop(process)]
         for file in (self._info_file, self._memory_file, self._scrape_secret_file):
             file.unlink(missing_ok=True)
         for own in ("state", "tmp", "mail"):
@@ -206,9 +211,15 @@ class EmbeddedStack:
             self._say(f"no token in {INFO_FILE}: only {issuer_url} can make one; TOKEN=… make up puts it there")
         return self._options.token
 
-    def _parameters(self, port: int, provider_url: str, issuer_url: str, provider_token: str) -> dict[str, str]:
+    def _api_url_of_host(self) -> str:
+        return address_of_host(self._record, self.info().api_url if self._info_file.exists() else None)
+
+    def _parameters(
+        self, port: int, provider_url: str, issuer_url: str, provider_token: str, host_url: str | None
+    ) -> dict[str, str]:
+        # Of the gateway's, no request tells it: the gateway cuts the stage off.
         settings = {
-            "ADMIN_URL": f"{_api_url(port, '{api_id}')}/admin/",  # which no request tells: the gateway cuts it off
+            "ADMIN_URL": f"{host_url or _api_url(port, '{api_id}')}/admin/",
             **REPORT,
             **self._options.settings,
             "PROVIDER_URL": provider_url,
@@ -221,6 +232,7 @@ class EmbeddedStack:
             "ProviderToken": provider_token,
             "ScrapeSecret": self._scrape_secret(),
             **{parameter_name(variable): value for variable, value in settings.items()},
+            **(TRIGGERS_OFF if host_url else {}),
             **self._options.parameters,
         }
 
@@ -231,14 +243,24 @@ class EmbeddedStack:
         return self._scrape_secret_file.read_text()
 
     def _deploy(
-        self, port: int, bundle: Bundle, parameters: Mapping[str, str], provider_url: str, issuer_url: str
+        self,
+        port: int,
+        bundle: Bundle,
+        parameters: Mapping[str, str],
+        provider_url: str,
+        issuer_url: str,
+        host_url: str | None,
     ) -> StackInfo:
         session = LocalSession(port)
         with self._step("deploying the stack"):
             outputs = Deployment(session, self._options.stack_name).apply(bundle, parameters)
             sender = parameters[parameter_name("REPORT_SENDER")]
             session.client("ses").verify_email_identity(EmailAddress=sender)  # which takes no letter here
-        api_url = _api_url(port, outputs["RestAPIId"])
+        stop_host(self._record)  # it has the environment, and the code, of before
+        if host_url:
+            with self._step("starting the host"):
+                start_host(self._record, self._folder, host_url, port, self._options.stack_name, parameters)
+        api_url = host_url or _api_url(port, outputs["RestAPIId"])
         info = StackInfo(
             api_url=api_url,
             docs_url=f"{api_url}/docs/",

@@ -43,7 +43,7 @@ def start_emulator(record: ProcessRecord, folder: Path, port: int, settings: Map
         [sys.executable, "-m", "ministack"],
         log=log,
         cwd=folder,
-        environ=local_environ(_shell(), port)
+        environ=local_environ(shell(), port)
         | {name: str(path) for name, path in own_folders.items()}
         | {"GATEWAY_PORT": str(port), "BIND_HOST": HOST, "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0"}
         | dict(settings),
@@ -65,7 +65,7 @@ def start_simulator(record: ProcessRecord, folder: Path, token: str) -> tuple[Pr
         [sys.executable, str(_SIMULATOR_PROGRAM), "--port", "0", f"--token={token}"],  # a token may begin with a dash
         log=log,
         cwd=folder,
-        environ=_shell(),
+        environ=shell(),
     )
     return simulator, _announced(simulator, log)
 
@@ -83,7 +83,7 @@ def start_issuer(record: ProcessRecord, folder: Path, audience: str) -> tuple[Pr
         [sys.executable, str(_ISSUER_PROGRAM), "--memory", str(memory), f"--audience={audience}"],
         log=log,
         cwd=folder,
-        environ=_shell(),
+        environ=shell(),
     )
     return issuer, _announced(issuer, log)
 
@@ -97,7 +97,8 @@ def read_issuer(folder: Path) -> dict[str, str] | None:
     return {name: content[name] for name in ("address", "audience", "client_secret")}
 
 
-def _shell() -> dict[str, str]:
+def shell() -> dict[str, str]:
+    """Take from the shell what programs need of it."""
     return {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
 
 

@@ -8,10 +8,10 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from tests.browser.figures import table
 from tests.browser.visits import Visits
 from tests.browser.watched import PATIENCE_MS
-from tests.e2e.conftest import stack, start_stack
+from tests.e2e.conftest import on_host, shared_stacks, stack, start_stack
 from tests.running_stack import RunningStack
 
-__all__ = ["stack", "start_stack"]
+__all__ = ["on_host", "shared_stacks", "stack", "start_stack"]
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
