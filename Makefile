@@ -32,9 +32,9 @@ run: up ## The main job: brings the stack up, loads sample clients, sends a mail
 	@$(RUN) infra/local/main_job.py
 
 .PHONY: logs
-logs: $(INSTALLED) ## What happened to one id, over all functions: MAILING=, MESSAGE=, CLIENT= or REQUEST=; also SINCE=2h, STAGE=stack on AWS
+logs: $(INSTALLED) ## What happened to one id, over all functions: MAILING=, MESSAGE=, CLIENT= or REQUEST=; also SINCE=2h, STAGE=dev on AWS
 	@$(RUN) infra/local/journal.py $(if $(MAILING),--mailing '$(MAILING)') $(if $(MESSAGE),--message '$(MESSAGE)') \
-		$(if $(CLIENT),--client '$(CLIENT)') $(if $(REQUEST),--request '$(REQUEST)') $(if $(SINCE),--since '$(SINCE)') $(if $(STAGE),--stack-name '$(STAGE)')
+		$(if $(CLIENT),--client '$(CLIENT)') $(if $(REQUEST),--request '$(REQUEST)') $(if $(SINCE),--since '$(SINCE)') $(if $(STAGE),--stage '$(STAGE)')
 
 .PHONY: token
 token: $(INSTALLED) ## An access token of the development issuer: SCOPE="clients:read clients:write" (default: every scope)
@@ -53,13 +53,42 @@ import: $(INSTALLED) ## Imports a CSV file, with a progress bar: FILE=clients.cs
 	@$(RUN) infra/local/import_file.py '$(or $(FILE),clients.csv)' $(if $(KIND),--kind '$(KIND)')
 
 .PHONY: repair
-repair: $(INSTALLED) ## Recounts a mailing's messages and sets its counters right: MAILING=; also DRY_RUN=1, STAGE=stack on AWS
+repair: $(INSTALLED) ## Recounts a mailing's messages and sets its counters right: MAILING=; also DRY_RUN=1, STAGE=dev on AWS
 	@$(RUN) infra/local/repair.py $(if $(MAILING),--mailing '$(MAILING)') $(if $(DRY_RUN),--dry-run) \
-		$(if $(STAGE),--stack-name '$(STAGE)')
+		$(if $(STAGE),--stage '$(STAGE)')
 
 .PHONY: mail
 mail: $(INSTALLED) ## The e-mails that the embedded stack has sent; SEND=today or SEND=yesterday sends that day's report first
 	@$(RUN) infra/local/mail.py $(if $(SEND),--send '$(SEND)')
+
+.PHONY: deploy
+deploy: $(INSTALLED) ## Deploys to AWS, or to AWS_ENDPOINT_URL, after showing what changes: STAGE=dev|prod|local; YES=1, PLAN=1 (shows and ends), ADOPT=1, PARAMETERS="Name=Value …", INFO=file
+	@$(RUN) infra/local/deploy.py '$(STAGE)' $(if $(YES),--yes) $(if $(PLAN),--plan) $(if $(ADOPT),--adopt) \
+		$(foreach each,$(PARAMETERS),--parameter '$(each)') $(if $(INFO),--info '$(INFO)')
+
+.PHONY: destroy
+destroy: $(INSTALLED) ## Deletes a stage's stack after its name was typed; tables and imports stay: STAGE=; WITH_DATA=1, YES=1, CONFIRM=prod
+	@$(RUN) infra/local/destroy.py '$(STAGE)' $(if $(WITH_DATA),--with-data) $(if $(YES),--yes) $(if $(CONFIRM),--confirm '$(CONFIRM)')
+
+.PHONY: package
+package: $(INSTALLED) ## Packages the application, and prints where the merged template is; the code's zip lies beside it
+	@$(RUN) infra/local/bundle.py
+
+COMPOSE = docker compose --file docker-compose.localstack.yml
+
+.PHONY: localstack
+localstack: ## The stack in containers on LocalStack (needs Docker, nothing else); EMULATOR=embedded: on the embedded emulator
+	$(COMPOSE) $(if $(filter embedded,$(EMULATOR)),--profile embedded) up --build --wait \
+		$(if $(filter embedded,$(EMULATOR)),--scale localstack=0)
+	@mkdir -p .local/localstack
+	@umask 077 && $(COMPOSE) exec -T issuer cat /app/.local/published.json > .local/localstack/stack.json
+	@umask 077 && $(COMPOSE) exec -T issuer cat /app/.local/issuer.json > .local/localstack/issuer.json
+	@$(COMPOSE) logs --no-log-prefix --tail 7 addresses
+	@echo "token          in .local/localstack/stack.json"
+
+.PHONY: localstack-down
+localstack-down: ## Ends that stack and forgets what it held
+	$(COMPOSE) --profile '*' down --volumes
 
 .PHONY: check
 check: $(INSTALLED) ## Format, lint, types, import rules, dead code, dependencies, templates, the copy of the OpenAPI document
@@ -74,6 +103,8 @@ check: $(INSTALLED) ## Format, lint, types, import rules, dead code, dependencie
 	$(RUN) infra/local/openapi_copy.py --check
 	$(RUN) infra/local/translations.py --check
 	$(VENV)/bin/cfn-lint --template "$$($(RUN) infra/local/bundle.py)"
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.localstack.yml
 
 .PHONY: openapi
 openapi: $(INSTALLED) ## Writes docs/openapi.json, the copy of /openapi.json that make check compares
@@ -84,8 +115,9 @@ translations: $(INSTALLED) ## Writes what the pages say into chalicelib/admin/lo
 	@$(RUN) infra/local/translations.py
 
 .PHONY: test
-test: $(INSTALLED) ## Every test that this machine can run, with coverage
-	$(RUN) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report term
+test: $(INSTALLED) ## Every test that this machine can run, with coverage; JUNIT=file, COVERAGE_XML=file write reports
+	$(RUN) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report term \
+		$(if $(COVERAGE_XML),--cov-report 'xml:$(COVERAGE_XML)') $(if $(JUNIT),--junitxml '$(JUNIT)')
 
 .PHONY: faults
 faults: $(INSTALLED) ## The fault suite: scenarios, an error at every call of AWS, an outage; prints what came of each (up to three quarters of an hour)

@@ -158,7 +158,8 @@ class Application:
         """Whom access tokens and logins are of; None: there is no such issuer."""
         from chalicelib.adapters.issuer import Issuer  # noqa: PLC0415 - as above
 
-        return Issuer(self.settings.issuer_url) if self.settings.issuer_url else None
+        settings = self.settings
+        return Issuer(settings.issuer_url, settings.plain_http_hosts) if settings.issuer_url else None
 
     @cached_property
     def issuer_keys(self) -> "IssuerKeys | None":

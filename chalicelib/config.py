@@ -6,7 +6,7 @@ the template can pass each one through without knowing its default.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
@@ -21,12 +21,17 @@ from chalicelib.errors import ConfigurationError
 SettingsModel = TypeVar("SettingsModel", bound=BaseModel)
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{1,63}")
+_HOST_NAME = re.compile(r"([a-z0-9-]{1,63}\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?")  # the end of an IP address is a number
 _LONGEST_ADDRESS = 254  # RFC 5321, less the angle brackets
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def require_https_off_loopback(url: str) -> str:
+def require_https_off_loopback(url: str, plain_http_hosts: Collection[str] = ()) -> str:
     """Check an address that a token or a key passes to or from.
+
+    Args:
+        url: the address.
+        plain_http_hosts: names of a private network to which plain HTTP is allowed, too.
 
     Raises:
         ValueError: it is no http(s) URL, or plain HTTP to another machine.
@@ -34,9 +39,19 @@ def require_https_off_loopback(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("must be an http(s) URL with a host")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
+    if parts.scheme == "http" and parts.hostname not in {*LOOPBACK_HOSTS, *plain_http_hosts}:
         raise ValueError("must be https unless the host is loopback")
     return url
+
+
+def _require_https_but_where_told(url: str, about: ValidationInfo) -> str:
+    return require_https_off_loopback(url, about.data.get("plain_http_hosts", ()))
+
+
+def _require_host_name(host: str) -> str:
+    if not _HOST_NAME.fullmatch(host):
+        raise ValueError("must be host names in small letters, such as provider or issuer.localhost")
+    return host
 
 
 def _without_last_slash(url: str) -> str:
@@ -83,6 +98,7 @@ def _require_zone(zone: str) -> str:
     return zone
 
 
+HostName = Annotated[str, AfterValidator(_require_host_name)]
 Origin = Annotated[str, AfterValidator(_require_origin)]
 EmailAddress = Annotated[str, AfterValidator(_require_address)]
 
@@ -95,10 +111,13 @@ class CommonTuning(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     tracing: Literal["PassThrough", "Active"] = "PassThrough"  # by X-Ray
 
+    # Of a private network of containers: the provider and the issuer may be there without TLS, as on loopback.
+    plain_http_hosts: Annotated[tuple[HostName, ...], BeforeValidator(_read_listed)] = ()
+
     # To the letter as tokens have it in `iss`: Auth0's ends with a slash.
-    issuer_url: Annotated[str, AfterValidator(require_https_off_loopback), AfterValidator(_require_no_query)] | None = (
-        None
-    )
+    issuer_url: (
+        Annotated[str, AfterValidator(_require_https_but_where_told), AfterValidator(_require_no_query)] | None
+    ) = None
     api_audience: str = "vestnik"
     token_leeway_seconds: int = Field(default=30, ge=0, le=300)
 
@@ -117,7 +136,7 @@ class CommonTuning(BaseModel):
     pages_client_id: str = Field(default="vestnik-pages", min_length=1, max_length=255)
     roles_claim: str = Field(default="roles", min_length=1, max_length=255)
 
-    provider_url: Annotated[str, AfterValidator(require_https_off_loopback), AfterValidator(_without_last_slash)]
+    provider_url: Annotated[str, AfterValidator(_require_https_but_where_told), AfterValidator(_without_last_slash)]
     cors_origins: Annotated[tuple[Origin, ...], BeforeValidator(_read_listed)] = ()
 
     provider_connect_timeout_seconds: float = Field(default=3, gt=0, le=10)

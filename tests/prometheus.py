@@ -63,6 +63,13 @@ class Prometheus:
         targets: list[dict[str, Any]] = self._get("targets")["activeTargets"]
         return targets
 
+    def is_ready(self) -> bool:
+        """Tell whether it answers queries."""
+        try:
+            return requests.get(f"{self.url}/-/ready", timeout=2).ok
+        except requests.ConnectionError:
+            return False
+
     def _get(self, what: str, **params: str) -> Any:  # noqa: ANN401 - JSON
         answer = requests.get(f"{self.url}/api/v1/{what}", params=params, timeout=10)
         answer.raise_for_status()
@@ -97,14 +104,7 @@ def running_prometheus(folder: Path, metrics_url: str, secret: Path) -> Iterator
     with (folder / "prometheus.log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
             found = Prometheus(f"http://127.0.0.1:{port}")
-            poll(lambda: _is_ready(found.url), until=bool, deadline_seconds=READY_SECONDS)
+            poll(found.is_ready, until=bool, deadline_seconds=READY_SECONDS)
             yield found
         finally:
             process.terminate()
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/-/ready", timeout=2).ok
-    except requests.ConnectionError:
-        return False

@@ -3,7 +3,7 @@
 import base64
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -41,10 +41,14 @@ class Endpoints:
 
 
 class Issuer:
-    """An issuer, by the address that its tokens have in `iss`."""
+    """An issuer, by the address that its tokens have in `iss`.
 
-    def __init__(self, url: str) -> None:
+    What it publishes leads to https, to loopback, or to one of `plain_http_hosts`.
+    """
+
+    def __init__(self, url: str, plain_http_hosts: Collection[str] = ()) -> None:
         self._url = url
+        self._plain_http_hosts = plain_http_hosts
         self._discovery = _Document(f"{url.rstrip('/')}/.well-known/openid-configuration")
         self._key_set: _Document | None = None
         self._token_address: _Document | None = None
@@ -123,15 +127,15 @@ class Issuer:
 
     def _address(self, configuration: Mapping[str, Any], name: str) -> str:
         try:
-            return _checked(configuration.get(name), issuer_scheme=urlsplit(self._url).scheme)
+            return _checked(configuration.get(name), urlsplit(self._url).scheme, self._plain_http_hosts)
         except ValueError as error:
             raise TransientError(f"{name} in {self._discovery.address} {error}") from error
 
 
-def _checked(address: object, issuer_scheme: str) -> str:
+def _checked(address: object, issuer_scheme: str, plain_http_hosts: Collection[str]) -> str:
     if not isinstance(address, str):
         raise ValueError("is missing")  # noqa: TRY004 - wrong content, not a wrong call
-    require_https_off_loopback(address)
+    require_https_off_loopback(address, plain_http_hosts)
     if issuer_scheme == "https" and urlsplit(address).scheme != "https":
         raise ValueError("must be https, as its issuer is")
     return address

@@ -1,67 +1,168 @@
-"""CloudFormation: a bundle and its parameters become a stack, or change one."""
+"""CloudFormation: a bundle and its parameters become a stack, or change one, by way of a change set."""
 
+import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
+from artifacts import Artifacts
 from bundle import Bundle
+from emulated import age_rows, with_values
+from leftovers import Leftovers
 from local_error import LocalError
 
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
-POLL_SECONDS = 0.2
-DEADLINE_SECONDS = 600
+EMULATOR_POLL_SECONDS, AWS_POLL_SECONDS = 0.2, 3
+PROPOSAL_SECONDS, DEADLINE_SECONDS = 300, 3600
+NEW = "REVIEW_IN_PROGRESS"
+"""Of a stack that only a change set speaks of."""
+_ENDS = ("_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED")
+"""Of a stack's status; what fails otherwise is rolled back."""
+_NEVER_CAME = "Delete what is left of it (make destroy), and deploy again."
+_NOTHING_TO_DO = ("didn't contain changes", "No updates are to be performed")
+
+Template = dict[str, Any]
+Event = Mapping[str, Any]
+"""As describe_stack_events has it: Timestamp, ResourceStatus, ResourceType, LogicalResourceId, …"""
 
 
 class Session(Protocol):
-    """Makes clients: a local session, or boto3's own."""
+    """Makes clients: a local session, or the shell's."""
 
     def client(self, service: str, /) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
         """Make a client of the service."""
 
 
-class Deployment:
-    """One stack, by its name."""
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A change set that waits: what CloudFormation would do, as describe_change_set has it (`ResourceChange`)."""
 
-    def __init__(self, session: Session, stack_name: str) -> None:
+    id: str
+    creates: bool
+    template: Template
+    changes: Sequence[Mapping[str, Any]] = ()
+
+
+class Deployment:
+    """One stack, by its name. `emulated`: the other side is an emulator, and is helped over its gaps."""
+
+    def __init__(self, session: Session, stack_name: str, *, emulated: bool, bucket: str | None = None) -> None:
+        self._session = session
         self._cloudformation = session.client("cloudformation")
         self._dynamodb = session.client("dynamodb")
         self._s3 = session.client("s3")
         self._stack_name = stack_name
+        self._emulated = emulated
+        self._bucket = bucket
+        self._poll_seconds = EMULATOR_POLL_SECONDS if emulated else AWS_POLL_SECONDS
 
     def apply(self, bundle: Bundle, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Create the stack or update it in place, wait for it, and return its outputs.
+        """Create the stack or update it in place, unasked, and return its outputs; what is not named has its default.
 
         Raises:
             LocalError: the stack failed; the message holds the events that say why.
         """
-        template = json.loads(bundle.template.read_text())
-        template["Resources"] = _with_numbers(template["Resources"], _numbers(template, parameters))
-        request = {
-            "StackName": self._stack_name,
-            "TemplateURL": self._upload(bundle, template),
-            "Capabilities": CAPABILITIES,
-            "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
-        }
-        began = time.time()
-        try:
-            if self._describe() is None:
-                self._refuse_what_exists(template)
-                self._cloudformation.create_stack(**request)
-            else:
-                self._update(request)
-        except ClientError as error:
-            raise LocalError(f"CloudFormation refuses the stack: {error}") from error
-        self._wait(began)
-        self._age_rows(template)
+        if proposal := self.propose(bundle, parameters):
+            self.execute(proposal)
         return self.outputs()
+
+    def propose(
+        self, bundle: Bundle, parameters: Mapping[str, str], *, kept: Collection[str] = (), adopt: bool = False
+    ) -> Proposal | None:
+        """Make a change set and wait for it; None: nothing would change.
+
+        Args:
+            bundle: what to deploy.
+            parameters: by their names in the template.
+            kept: names of parameters that stay as they are.
+            adopt: take over the tables and the bucket that are there, if the stack is not.
+
+        Raises:
+            LocalError: there can be none; the message says why, and the way out.
+        """
+        stack = self._describe()
+        creates = stack is None or stack["StackStatus"] == NEW
+        if stack and not creates:
+            self._refuse_state(stack["StackStatus"])
+        template = json.loads(bundle.template.read_text())
+        if creates:
+            left = Leftovers(self._dynamodb, self._s3, self._stack_name, template)
+            if not adopt:
+                self._refuse(left.names())
+            template = left.spelt_out(template)
+        if self._emulated:
+            earlier = self.parameters()
+            template = with_values(template, {**{name: earlier[name] for name in kept}, **parameters})
+        name = f"deploy-{int(time.time() * 1000)}"
+        try:
+            answer = self._cloudformation.create_change_set(
+                StackName=self._stack_name,
+                ChangeSetName=name,
+                ChangeSetType="CREATE" if creates else "UPDATE",
+                TemplateURL=self._upload(bundle, template),
+                Capabilities=CAPABILITIES,
+                Parameters=[
+                    *({"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()),
+                    *({"ParameterKey": name, "UsePreviousValue": True} for name in kept),
+                ],
+                # The emulator's look beforehand takes a bucket to be adopted for one in the way.
+                **({"ImportExistingResources": True, "DisableValidation": self._emulated} if creates and adopt else {}),
+            )
+        except self._cloudformation.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationError":
+                raise
+            raise LocalError(f"CloudFormation refuses the stack: {error}") from error
+        return self._proposed(Proposal(answer["Id"], creates, template))
+
+    def execute(self, proposal: Proposal, tell: Callable[[Event], None] = lambda _event: None) -> None:
+        """Carry the change set out and wait for its end; `tell` hears of each event as it comes.
+
+        Raises:
+            LocalError: it failed; the message holds the events that say why, and the way out.
+        """
+        seen = {event["EventId"] for event in self._events()}
+        self._cloudformation.execute_change_set(ChangeSetName=proposal.id)
+        self._follow(seen, tell)
+        if self._emulated:
+            age_rows(self._dynamodb, self._stack_name, proposal.template)
+
+    def discard(self, proposal: Proposal) -> None:
+        """Forget the change set, and the stack that it would have made."""
+        self._cloudformation.delete_change_set(ChangeSetName=proposal.id)
+        if proposal.creates:
+            self._cloudformation.delete_stack(StackName=self._stack_name)
+
+    def delete(self, tell: Callable[[Event], None]) -> None:
+        """Delete the stack and wait until it is gone; what it retains stays.
+
+        Raises:
+            LocalError: it failed; the message holds the events that say why.
+        """
+        stack = self._describe()
+        if stack is None:
+            return
+        seen = {event["EventId"] for event in self._events()}
+        self._cloudformation.delete_stack(StackName=stack["StackId"])
+        self._follow(seen, tell, of=stack["StackId"])
 
     def outputs(self) -> dict[str, str]:
         """Return what the stack puts out, by name."""
         stack = self._describe() or {}
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+    def parameters(self) -> dict[str, str]:
+        """Return the parameters that the stack has, by name; secret ones in asterisks."""
+        stack = self._describe() or {}
+        return {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
+
+    def status(self) -> str | None:
+        """Return the stack's status, or None where there is none."""
+        stack = self._describe()
+        return stack["StackStatus"] if stack else None
 
     def _describe(self) -> dict[str, Any] | None:
         try:
@@ -72,106 +173,117 @@ class Deployment:
             raise
         return stacks[0] if stacks else None
 
-    def _upload(self, bundle: Bundle, template: dict[str, Any]) -> str:
+    def _upload(self, bundle: Bundle, template: Template) -> str:
         """Put code and template where CloudFormation reads them: above 51,200 bytes it takes no body."""
-        bucket = f"{self._stack_name}-artifacts"
-        self._s3.create_bucket(Bucket=bucket)
-        code_key = f"{bundle.digest}.zip"
-        self._s3.upload_file(str(bundle.code), bucket, code_key)
+        account = self._session.client("sts").get_caller_identity()["Account"]
+        artifacts = Artifacts(self._s3, account, self._bucket)
+        code = bundle.code.read_bytes()
+        code_key = f"{hashlib.sha256(code).hexdigest()[:32]}.zip"
+        artifacts.put(code_key, code)
         for resource in template["Resources"].values():
             if resource["Type"] == "AWS::Serverless::Function":
-                resource["Properties"]["CodeUri"] = f"s3://{bucket}/{code_key}"
-        template_key = f"{bundle.digest}.template.json"
-        self._s3.put_object(Bucket=bucket, Key=template_key, Body=json.dumps(template).encode())
-        return f"{self._s3.meta.endpoint_url}/{bucket}/{template_key}"
+                resource["Properties"]["CodeUri"] = f"s3://{artifacts.bucket}/{code_key}"
+        content = json.dumps(template).encode()
+        template_key = f"{hashlib.sha256(content).hexdigest()[:32]}.template.json"
+        artifacts.put(template_key, content)
+        return artifacts.url(template_key)
 
-    def _refuse_what_exists(self, template: dict[str, Any]) -> None:
-        """Keep what is there: the emulator empties a table that a new stack names, AWS fails half-way.
-
-        Buckets are told by the beginning of their names, the stack's; the rest of them is account and region.
-        """
-        names = {name.replace("${AWS::StackName}", self._stack_name) for name in _table_names(template)}
-        pages = self._dynamodb.get_paginator("list_tables").paginate()
-        taken = sorted(names.intersection(name for page in pages for name in page["TableNames"]))
-        beginning = f"{self._stack_name}-imports-"
-        taken += [
-            bucket["Name"] for bucket in self._s3.list_buckets()["Buckets"] if bucket["Name"].startswith(beginning)
-        ]
+    def _refuse(self, taken: Sequence[str]) -> None:
+        """Keep what is there: the emulator empties a table that a new stack names, AWS fails half-way."""
         if taken:
             raise LocalError(
                 f"there is no stack {self._stack_name}, but tables and buckets of its name are: {', '.join(taken)}. "
-                "Delete or import them, or choose another STACK_NAME."
+                "Take them over (ADOPT=1 make deploy), delete them (WITH_DATA=1 make destroy), "
+                "or choose another STACK_NAME."
             )
 
-    def _update(self, request: dict[str, Any]) -> None:
-        try:
-            self._cloudformation.update_stack(**request)
-        except ClientError as error:
-            if "No updates are to be performed" not in str(error):
-                raise
+    def _refuse_state(self, status: str) -> None:
+        name = self._stack_name
+        if status.endswith("_IN_PROGRESS"):
+            raise LocalError(f"the stack {name} is being changed ({status}); wait until that has ended")
+        if status in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"}:
+            raise LocalError(
+                f"the stack {name} is in {status} and takes no update: it never came to be, or was half deleted. "
+                f"Delete it (make destroy), then deploy again; ADOPT=1 takes over the tables that stayed"
+            )
+        if status == "UPDATE_ROLLBACK_FAILED":
+            raise LocalError(
+                f"the stack {name} is in {status}; mend what its events name, then: "
+                f"aws cloudformation continue-update-rollback --stack-name {name}"
+            )
 
-    def _wait(self, began: float) -> None:
+    def _proposed(self, proposal: Proposal) -> Proposal | None:
+        deadline = time.monotonic() + PROPOSAL_SECONDS
+        while True:
+            pages = list(self._cloudformation.get_paginator("describe_change_set").paginate(ChangeSetName=proposal.id))
+            status = pages[0]["Status"]
+            if not status.endswith(("_PENDING", "_IN_PROGRESS")):
+                break
+            if time.monotonic() > deadline:
+                raise LocalError(f"the change set {proposal.id} is not ready after {PROPOSAL_SECONDS} s")
+            time.sleep(self._poll_seconds)
+        if status == "CREATE_COMPLETE":
+            changes = [change["ResourceChange"] for page in pages for change in page["Changes"]]
+            return replace(proposal, changes=changes)
+        self.discard(proposal)
+        reason = pages[0].get("StatusReason", status)
+        if any(words in reason for words in _NOTHING_TO_DO):
+            return None
+        raise LocalError(f"CloudFormation refuses the change: {reason}")
+
+    def _follow(self, seen: set[str], tell: Callable[[Event], None], of: str | None = None) -> None:
+        """Hear the events until the stack's own last one."""
         deadline = time.monotonic() + DEADLINE_SECONDS
+        failed: list[str] = []
         while time.monotonic() < deadline:
-            stack = self._describe()
-            status = stack["StackStatus"] if stack else "gone"
-            if status in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
-                return
-            if not status.endswith("_IN_PROGRESS"):
-                raise LocalError(f"the stack ended in {status}:\n{self._failures(began)}")
-            time.sleep(POLL_SECONDS)
+            fresh = []
+            for event in self._events(of):
+                if event["EventId"] in seen:
+                    break
+                fresh.append(event)
+            for event in reversed(fresh):
+                seen.add(event["EventId"])
+                tell(event)
+                status = event["ResourceStatus"]
+                if status.endswith("_FAILED"):
+                    failed.append(_failure(event))
+                if event["PhysicalResourceId"] == event["StackId"] and status.endswith(_ENDS):
+                    return self._end(status, failed)
+            time.sleep(self._poll_seconds)
         raise LocalError(f"the stack is not ready after {DEADLINE_SECONDS} s")
 
-    def _failures(self, began: float) -> str:
-        events = self._cloudformation.describe_stack_events(StackName=self._stack_name)["StackEvents"]
-        failed = (
-            event
-            for event in reversed(events)
-            if event["ResourceStatus"].endswith("FAILED") and event["Timestamp"].timestamp() >= began - 1
-        )
-        return "\n".join(
-            f"  {event['LogicalResourceId']} ({event['ResourceType']}): {event.get('ResourceStatusReason', '?')}"
-            for event in failed
-        )
+    def _end(self, status: str, failed: Sequence[str]) -> None:
+        if status in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE"}:
+            return
+        way_out = {
+            "UPDATE_ROLLBACK_COMPLETE": "Nothing is changed: it is rolled back. Mend what is named, and deploy again.",
+            "ROLLBACK_COMPLETE": _NEVER_CAME,
+        }.get(status, "")
+        if any("DescribeEvents" in failure for failure in failed):
+            failed = [*failed, *self._found_beforehand()]
+        said = "\n".join(dict.fromkeys(failed))
+        raise LocalError(f"the stack ended in {status}:\n{said}" + (f"\n{way_out}" if way_out else ""))
 
-    def _age_rows(self, template: dict[str, Any]) -> None:
-        """Switch TTL on: the emulator reads past it in a template."""
-        for table in _tables(template):
-            wanted = table.get("TimeToLiveSpecification")
-            name = table["TableName"]["Fn::Sub"].replace("${AWS::StackName}", self._stack_name)
-            if wanted and not self._ages(name):
-                self._dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=wanted)
+    def _found_beforehand(self) -> Iterator[str]:
+        """Yield what CloudFormation found wrong before it began; its events only hint at that."""
+        pages = self._cloudformation.get_paginator("describe_events").paginate(StackName=self._stack_name)
+        for event in (event for page in pages for event in page["OperationEvents"]):
+            if event["EventType"] == "VALIDATION_ERROR":
+                yield f"  {event['LogicalResourceId']}: {event['ValidationStatusReason']}"
 
-    def _ages(self, table: str) -> bool:
-        state = self._dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
-        return bool(state["TimeToLiveStatus"] in {"ENABLED", "ENABLING"})
-
-
-def _tables(template: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for resource in template["Resources"].values():
-        if resource["Type"] == "AWS::DynamoDB::Table":
-            yield resource["Properties"]
+    def _events(self, of: str | None = None) -> Iterator[Event]:
+        """Yield events, the latest first."""
+        pages = self._cloudformation.get_paginator("describe_stack_events")
+        for page in pages.paginate(StackName=of or self._stack_name):
+            yield from page["StackEvents"]
 
 
-def _table_names(template: dict[str, Any]) -> Iterator[str]:
-    for table in _tables(template):
-        yield table["TableName"]["Fn::Sub"]
+def print_event(event: Event) -> None:
+    """Print a line of what has come to an end, and of what the whole stack begins."""
+    if not event["ResourceStatus"].endswith("_IN_PROGRESS") or event["PhysicalResourceId"] == event["StackId"]:
+        moment, status = f"{event['Timestamp']:%H:%M:%S}", event["ResourceStatus"]
+        print(f"{moment}  {status:<36}  {event['LogicalResourceId']}", flush=True)
 
 
-def _numbers(template: dict[str, Any], parameters: Mapping[str, str]) -> dict[str, int]:
-    return {
-        name: int(parameters.get(name, declared.get("Default")))
-        for name, declared in template["Parameters"].items()
-        if declared["Type"] == "Number"
-    }
-
-
-def _with_numbers(part: Any, numbers: Mapping[str, int]) -> Any:  # noqa: ANN401 - any part of a template
-    """Put number parameters in as numbers: the emulator leaves them strings, and stumbles over its own."""
-    if isinstance(part, dict):
-        if part.keys() == {"Ref"} and part["Ref"] in numbers:
-            return numbers[part["Ref"]]
-        return {key: _with_numbers(value, numbers) for key, value in part.items()}
-    if isinstance(part, list):
-        return [_with_numbers(value, numbers) for value in part]
-    return part
+def _failure(event: Event) -> str:
+    return f"  {event['LogicalResourceId']} ({event['ResourceType']}): {event.get('ResourceStatusReason', '?')}"

@@ -1,4 +1,4 @@
-"""An OpenID Connect issuer on loopback, for development: tokens for programs, and a login page for users.
+"""An OpenID Connect issuer for development, on loopback: tokens for programs, and a login page for users.
 
 `--help` describes its addresses. Its keys, and the secret of its client, are in the file that it is given.
 """
@@ -34,7 +34,8 @@ GET /logout        ends the login; post_logout_redirect_uri as above
 POST /_keys        signs with a new key from here on; tokens signed with the old ones stay good
 DELETE /_keys      publishes the newest key only
 
-/_keys asks for no token, and anybody can be any user: the issuer listens on loopback and nowhere else.
+/_keys asks for no token, and anybody can be any user: keep the issuer on loopback. In a network of containers
+--host 0.0.0.0 lets the others reach it, by the address that --address names.
 """
 
 
@@ -48,14 +49,17 @@ def main() -> int:
     )
     parser.add_argument("--memory", type=Path, required=True, help="the file for keys and secrets; made if missing")
     parser.add_argument("--audience", default="vestnik", help="`aud` of access tokens (default: %(default)s)")
+    parser.add_argument("--host", default=HOST, help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, help="port to listen on (default: the one of before, or a free one)")
+    parser.add_argument("--address", help="`iss`: where all find it, browsers too (default: http://HOST:PORT)")
     options = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"  # on loopback, where there is no https
     memory = Memory(options.memory)
-    port = memory.port if memory.port and is_port_free(memory.port) else free_port()
-    issuer = f"http://{HOST}:{port}"
-    server = make_server(HOST, port, create_app(memory, issuer, options.audience), threaded=True)
+    port = options.port or (memory.port if memory.port and is_port_free(memory.port) else free_port())
+    issuer = options.address or f"http://{options.host}:{port}"
+    server = make_server(options.host, port, create_app(memory, issuer, options.audience), threaded=True)
     memory.tell(issuer, options.audience)
     print(f"development issuer at {issuer}", flush=True)
     server.serve_forever()

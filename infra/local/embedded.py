@@ -32,6 +32,7 @@ from programs import (
     start_simulator,
 )
 from sessions import HOST, REGION, LocalSession
+from stages import parameter_name
 
 INFO_FILE = "stack.json"
 SCRAPE_SECRET_FILE = "scrape-secret"  # noqa: S105 - the name of a file
@@ -253,7 +254,7 @@ class EmbeddedStack:
     ) -> StackInfo:
         session = LocalSession(port)
         with self._step("deploying the stack"):
-            outputs = Deployment(session, self._options.stack_name).apply(bundle, parameters)
+            outputs = Deployment(session, self._options.stack_name, emulated=True).apply(bundle, parameters)
             sender = parameters[parameter_name("REPORT_SENDER")]
             session.client("ses").verify_email_identity(EmailAddress=sender)  # which takes no letter here
         stop_host(self._record)  # it has the environment, and the code, of before
@@ -316,11 +317,6 @@ class EmbeddedStack:
         began = time.monotonic()
         yield
         self._say(f"{what:<50} {time.monotonic() - began:5.1f} s")
-
-
-def parameter_name(variable: str) -> str:
-    """Name the template's parameter for a setting: MAX_ATTEMPTS is MaxAttempts."""
-    return "".join(word.capitalize() for word in variable.split("_"))
 
 
 def _api_url(port: int, api_id: str) -> str:

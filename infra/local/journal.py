@@ -27,9 +27,9 @@ from local_error import LocalError
 from story import table
 from targets import Target, add_target, target_of
 
-USAGE = """make logs MAILING=ID | MESSAGE=ID | CLIENT=ID | REQUEST=ID  [SINCE=24h] [STAGE=STACK_NAME]
+USAGE = """make logs MAILING=ID | MESSAGE=ID | CLIENT=ID | REQUEST=ID  [SINCE=24h] [STAGE=dev]
        journal.py --mailing ID | --message ID | --client ID | --request ID
-           [--since 24h] [--stack-name NAME] [--reads] [--json]"""
+           [--since 24h] [--stage STAGE | --stack-name NAME] [--reads] [--json]"""
 ULID = r"[0-7][0-9A-HJKMNP-TV-Z]{25}"
 IDS = {"mailing": ULID, "message": r"[1-9][0-9]{0,15}", "client": ULID, "request": REQUEST_ID.pattern}
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -62,7 +62,7 @@ def _lines(target: Target, options: argparse.Namespace) -> Sequence[Line]:
     read = ReadJournal(CloudWatchFunctionLogs(logs, target.stack_name), _now)
     journal = read(options.subject, _now() - options.since, reads=options.reads)
     if journal.failed:
-        way_out = "" if options.stack_name else "; is the stack up? `make up` starts it"
+        way_out = "" if options.stage or options.stack_name else "; is the stack up? `make up` starts it"
         raise LocalError(f"{journal.failed[0][1]}{way_out}")
     if set(journal.missing) == set(FUNCTIONS):
         raise LocalError(

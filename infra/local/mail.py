@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("make mail", USAGE, __doc__, allow_abbrev=False)
     parser.add_argument("--send", choices=["today", "yesterday"], help="send the report of that day first, at once")
     parser.add_argument("--stack", type=Path, default=STACK_FILE, metavar="FILE", help="the file that `make up` wrote")
-    parser.set_defaults(stack_name=None)
+    parser.set_defaults(stack_name=None, stage=None)
     return parser
 
 

@@ -16,8 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local_error import LocalError
 from targets import Target, add_target, target_of
 
-USAGE = """make repair MAILING=ID  [DRY_RUN=1] [STAGE=STACK_NAME]
-       repair.py --mailing ID  [--dry-run] [--stack-name NAME]"""
+USAGE = """make repair MAILING=ID  [DRY_RUN=1] [STAGE=dev]
+       repair.py --mailing ID  [--dry-run] [--stage STAGE | --stack-name NAME]"""
 FUNCTION = "drift-check"
 COLUMNS = ("counter", "rows", "counted", "difference")
 INTERRUPTED = 130
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"make repair: {error}", file=sys.stderr)
         return 1
     except (BotoCoreError, ClientError) as error:
-        way_out = "" if options.stack_name else "; is the stack up? `make up` starts it"
+        way_out = "" if options.stage or options.stack_name else "; is the stack up? `make up` starts it"
         print(f"make repair: {error}{way_out}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

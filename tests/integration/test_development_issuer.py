@@ -1,10 +1,12 @@
 """The development issuer, as programs and pages meet it; its tokens, as the API does."""
 
+import json
 import signal
 import socket
 import stat
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from chalicelib.adapters.issuer_keys import IssuerKeys
 from chalicelib.api.scopes import Scope
 from chalicelib.domain.access import Grant
 from chalicelib.errors import RefusedTokenError
+from probe import free_port
 from tests.local_issuer import (
     CALLBACK,
     TIMEOUT_SECONDS,
@@ -222,6 +225,21 @@ def test_it_takes_another_port_if_somebody_has_its_own(tmp_path: Path) -> None:
 def test_tokens_are_for_the_audience_that_it_is_told(tmp_path: Path) -> None:
     with running_issuer(tmp_path / "issuer.json", "--audience", "https://api.example") as issuer:
         assert claims_in(issuer.token(), issuer)["aud"] == "https://api.example"
+
+
+def test_it_listens_where_it_is_told_and_calls_itself_what_it_is_told(tmp_path: Path) -> None:
+    port = free_port()
+    named = f"http://issuer.localhost:{port}"
+    with running_issuer(
+        tmp_path / "issuer.json", "--host", "127.0.0.2", "--port", str(port), "--address", named
+    ) as issuer:
+        assert issuer.url == named
+        assert json.loads(issuer.memory.read_text())["address"] == named
+        here = replace(issuer, url=f"http://127.0.0.2:{port}")
+        assert here.get("/.well-known/openid-configuration")["jwks_uri"] == f"{named}/keys"
+        assert claims_in(here.token(), here)["iss"] == named
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"http://127.0.0.1:{port}/keys", timeout=TIMEOUT_SECONDS)
 
 
 def claims_in(token: str, issuer: RunningIssuer) -> dict[str, Any]:

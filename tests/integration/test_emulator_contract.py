@@ -3,13 +3,15 @@
 Each is documented by AWS; where one fails here, the emulator has changed, and tests on it prove less than they say.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.emulator import running_emulator
+from tests.running_stack import poll
 
 AwsClient = Any  # boto3's clients are made at run time
 TABLE = "facts"
@@ -232,3 +234,119 @@ def test_a_delayed_ticket_is_neither_received_nor_counted_as_waiting(session: Aw
     assert sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name] == "1"
     (message,) = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
     assert message["Body"] == "now"
+
+
+# Change sets. See https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-changesets.html
+
+QUEUES = """
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Delay: {Type: Number, Default: 0}
+  Secret: {Type: String, NoEcho: true, Default: ""}
+Resources:
+  Queue:
+    Type: AWS::SQS::Queue
+    Properties: {QueueName: !Sub "${AWS::StackName}-queue", DelaySeconds: !Ref Delay}
+"""
+
+
+class Stack:
+    """A stack of one queue, changed by change sets."""
+
+    def __init__(self, session: AwsClient) -> None:
+        self.client = session.client("cloudformation")
+        self.queues = session.client("sqs")
+        self.name = f"facts-{time.time_ns()}"
+
+    def propose(self, kind: str, **delay: object) -> dict[str, Any]:
+        given = [{"ParameterKey": "Delay", **delay}] if delay else []
+        made = self.client.create_change_set(
+            StackName=self.name,
+            ChangeSetName=f"set-{time.time_ns()}",
+            ChangeSetType=kind,
+            TemplateBody=QUEUES,
+            Parameters=given,
+            Capabilities=["CAPABILITY_AUTO_EXPAND"],
+        )
+        described: dict[str, Any] = poll(
+            lambda: self.client.describe_change_set(ChangeSetName=made["Id"]),
+            until=lambda seen: not seen["Status"].endswith("_IN_PROGRESS"),
+            deadline_seconds=20,
+        )
+        return described
+
+    def execute(self, change_set: dict[str, Any]) -> None:
+        self.client.execute_change_set(ChangeSetName=change_set["ChangeSetId"])
+        poll(self.last_event, until=lambda event: event.endswith("_COMPLETE"), deadline_seconds=20)
+
+    def last_event(self) -> str:
+        """Return the last status that an event tells of the stack itself: the last one comes first."""
+        events = self.client.describe_stack_events(StackName=self.name)["StackEvents"]
+        return str(next(e["ResourceStatus"] for e in events if e["PhysicalResourceId"] == e["StackId"]))
+
+    def made(self) -> Sequence[str]:
+        found: Sequence[str] = self.queues.list_queues(QueueNamePrefix=self.name).get("QueueUrls", [])
+        return found
+
+
+@pytest.fixture
+def queue_stack(session: AwsClient) -> Iterator[Stack]:
+    stack = Stack(session)
+    yield stack
+    stack.client.delete_stack(StackName=stack.name)
+
+
+def test_change_set_of_a_new_stack_makes_nothing_until_it_is_executed(queue_stack: Stack) -> None:
+    change_set = queue_stack.propose("CREATE")
+    before = queue_stack.made()
+    waiting = queue_stack.client.describe_stacks(StackName=queue_stack.name)["Stacks"][0]["StackStatus"]
+
+    queue_stack.execute(change_set)
+
+    (change,) = (each["ResourceChange"] for each in change_set["Changes"])
+    assert (change["Action"], change["LogicalResourceId"], change["ResourceType"]) == (
+        "Add",
+        "Queue",
+        "AWS::SQS::Queue",
+    )
+    assert (change_set["Status"], waiting, list(before)) == ("CREATE_COMPLETE", "REVIEW_IN_PROGRESS", [])
+    assert len(queue_stack.made()) == 1
+
+
+def test_change_set_names_the_property_and_the_parameter_that_changes_it(queue_stack: Stack) -> None:
+    queue_stack.execute(queue_stack.propose("CREATE"))
+
+    (change,) = (each["ResourceChange"] for each in queue_stack.propose("UPDATE", ParameterValue="9")["Changes"])
+
+    causes = {(detail["Target"]["Name"], detail.get("CausingEntity")) for detail in change["Details"]}
+    assert change["Action"] == "Modify"
+    assert causes == {("DelaySeconds", None), ("DelaySeconds", "Delay")}
+
+
+def test_change_set_without_a_change_fails_and_says_so(queue_stack: Stack) -> None:
+    queue_stack.execute(queue_stack.propose("CREATE", ParameterValue="9"))
+
+    change_set = queue_stack.propose("UPDATE", UsePreviousValue=True)
+
+    assert (change_set["Status"], change_set["ExecutionStatus"]) == ("FAILED", "UNAVAILABLE")
+    assert "didn't contain changes" in change_set["StatusReason"]
+
+
+def test_secret_parameters_are_not_told(queue_stack: Stack) -> None:
+    queue_stack.execute(queue_stack.propose("CREATE"))
+
+    told = queue_stack.client.describe_stacks(StackName=queue_stack.name)["Stacks"][0]["Parameters"]
+
+    assert {each["ParameterKey"]: each["ParameterValue"] for each in told} == {"Delay": "0", "Secret": "****"}
+
+
+def test_discarded_change_set_of_a_new_stack_leaves_nothing(queue_stack: Stack) -> None:
+    change_set = queue_stack.propose("CREATE")
+
+    queue_stack.client.delete_change_set(ChangeSetName=change_set["ChangeSetId"])
+    queue_stack.client.delete_stack(StackName=queue_stack.name)
+
+    def is_gone() -> bool:
+        return queue_stack.name not in {each["StackName"] for each in queue_stack.client.describe_stacks()["Stacks"]}
+
+    poll(is_gone, until=bool, deadline_seconds=20)

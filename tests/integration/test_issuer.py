@@ -240,8 +240,19 @@ def test_keys_are_read_from_no_unsafe_address(site: Published, address: object) 
 
 def test_an_issuer_on_https_cannot_send_us_to_plain_http() -> None:
     with pytest.raises(ValueError, match="https"):
-        adapter._checked("http://127.0.0.1/keys", issuer_scheme="https")
-    assert adapter._checked("https://keys.test/", issuer_scheme="https") == "https://keys.test/"
+        adapter._checked("http://127.0.0.1/keys", issuer_scheme="https", plain_http_hosts=())
+    with pytest.raises(ValueError, match="https"):
+        adapter._checked("http://keys.test/", issuer_scheme="https", plain_http_hosts=["keys.test"])
+    checked = adapter._checked("https://keys.test/", issuer_scheme="https", plain_http_hosts=())
+    assert checked == "https://keys.test/"
+
+
+def test_an_issuer_on_plain_http_leads_to_hosts_that_are_named_and_to_no_others(site: Published) -> None:
+    site.answers[DISCOVERY] = {"issuer": site.url, "jwks_uri": "http://keys.test:9/"}
+    with pytest.raises(TransientError, match="jwks_uri"):
+        Issuer(site.url, ["other.test"]).read_keys()
+    with pytest.raises(TransientError, match="does not answer"):
+        Issuer(site.url, ["keys.test"]).read_keys()
 
 
 def test_a_certificate_that_nobody_vouches_for_is_not_believed(tmp_path: Path) -> None:

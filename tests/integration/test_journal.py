@@ -359,7 +359,7 @@ def test_make_hands_its_variables_on() -> None:
     dry = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
 
     handed = " ".join(dry.stdout.replace("\\\n", " ").split())
-    assert handed.endswith(f"journal.py --mailing '{MAILING}' --since '2h' --stack-name 'live'")
+    assert handed.endswith(f"journal.py --mailing '{MAILING}' --since '2h' --stage 'live'")
 
 
 def test_every_function_of_the_template_is_looked_at() -> None:

@@ -154,4 +154,4 @@ def test_make_hands_its_variables_on() -> None:
     dry = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
 
     handed = " ".join(re.sub(r"\\\n", " ", dry.stdout).split())
-    assert handed.endswith(f"repair.py --mailing '{MAILING}' --dry-run --stack-name 'live'")
+    assert handed.endswith(f"repair.py --mailing '{MAILING}' --dry-run --stage 'live'")

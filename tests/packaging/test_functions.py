@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.config import ReportTuning, Settings, Tuning, parse
 from chalicelib.errors import ConfigurationError
-from embedded import parameter_name
+from stages import parameter_name
 from tests.merged_template import Part, functions, of_type, queue_sources
 
 ROLES = {

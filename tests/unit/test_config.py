@@ -47,6 +47,38 @@ def test_a_variable_that_does_not_parse_is_named(variable: str, value: str) -> N
         parse(Tuning, LOCAL | {variable: value})
 
 
+def test_provider_and_issuer_may_be_on_plain_http_where_their_hosts_are_named() -> None:
+    given = {"PROVIDER_URL": "http://provider:8080", "ISSUER_URL": "http://issuer.localhost:8090"}
+    settings = parse(Tuning, given | {"PLAIN_HTTP_HOSTS": "provider, issuer.localhost"})
+    assert (settings.provider_url, settings.issuer_url) == ("http://provider:8080", "http://issuer.localhost:8090")
+    assert parse(Tuning, LOCAL).plain_http_hosts == ()
+
+
+@pytest.mark.parametrize(
+    ("variable", "url"),
+    [
+        ("PROVIDER_URL", "http://provider.example"),  # of which `provider` is only a part
+        ("PROVIDER_URL", "http://other"),
+        ("PROVIDER_URL", "http://127.0.0.2"),
+        ("PROVIDER_URL", "http://provider@other"),
+        ("ISSUER_URL", "http://issuer.provider"),
+        ("ADMIN_URL", "http://provider/admin/"),  # which a browser sees, and would send cookies to
+        ("CORS_ORIGINS", "http://provider"),
+    ],
+)
+def test_plain_http_is_for_exactly_the_hosts_that_are_named(variable: str, url: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{variable}.*https"):
+        parse(Tuning, LOCAL | {"PLAIN_HTTP_HOSTS": "provider", variable: url})
+
+
+@pytest.mark.parametrize(
+    "hosts", ["*", "*.internal", "10.0.0.0/8", "10.0.0.7", "::1", "http://provider", "provider:80", "Provider", "a,,b"]
+)
+def test_hosts_of_plain_http_are_names_and_nothing_else(hosts: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"PLAIN_HTTP_HOSTS.*host names"):
+        parse(Tuning, LOCAL | {"PLAIN_HTTP_HOSTS": hosts})
+
+
 def test_recipients_of_the_report_are_listed_with_commas_and_parsed_apart() -> None:
     given = {"REPORT_SENDER": "reports@vestnik.example", "REPORT_RECIPIENTS": "a@one.example, b@two.example"}
     settings = ReportTuning.from_env(given)
