@@ -210,8 +210,8 @@ def credentials_of(cluster: Cluster, logical_id: str) -> dict[str, str]:
 
 def deploy(cluster: Cluster) -> None:
     """Have the Job make the stack."""
-    cluster.answers("emulator", cluster.probe_path("emulator"))
-    cluster.answers("issuer", cluster.probe_path("issuer"))
+    for name in PROGRAMS:
+        cluster.answers(name, cluster.probe_path(name))
     assert cluster.ends(cluster.start("deploy")) == 0, (cluster.folder / "deploy.log").read_text()
 
 
