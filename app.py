@@ -7,7 +7,7 @@ Lambda imports without this module, and its middleware silently does not run.
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from chalice.app import Chalice, CloudWatchEvent, SQSEvent
+from chalice.app import Chalice, SQSEvent
 
 from chalicelib import admin, api
 from chalicelib.api.import_rows import READERS
@@ -58,11 +58,11 @@ def importer(event: SQSEvent) -> dict[str, Any]:
     )
 
 
-@app.schedule("rate(1 minute)", name="dispatcher")
-def dispatcher(event: CloudWatchEvent) -> None:
-    """Tell how all stands, and bring back what was lost or late."""
+@app.lambda_function(name="dispatcher")
+def dispatcher(_event: dict[str, Any], context: object) -> None:
+    """Tell how all stands, and bring back what was lost or late: each minute."""
     application().tell_figures()
-    application().dispatch_due(_stop_at(event))
+    application().dispatch_due(_before_timeout(context))
 
 
 @app.lambda_function(name="drift_check")
@@ -84,7 +84,7 @@ def _records(event: SQSEvent) -> list[dict[str, Any]]:
     return records
 
 
-def _stop_at(event: SQSEvent | CloudWatchEvent) -> datetime:
+def _stop_at(event: SQSEvent) -> datetime:
     return _before_timeout(event.context)
 
 

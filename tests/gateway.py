@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import urlsplit
 
 import boto3
 
 from app import app
+from infra.host.gateway_event import proxy_event
 from tests.documented import assert_documented
 
-PROXY = "/{proxy+}"
 SIGNING_KEY = "a-key-of-tests"
 
 
@@ -64,42 +64,21 @@ class Gateway:
         route: str | None = None,
     ) -> Answer:
         parts = urlsplit(path)
-        found, parameters = self._route(method, parts.path)
-        route = route or found
         given = {"authorization": f"Bearer {self.token}"} if self.token else {}
         if body is not None or raw is not None:
             given["content-type"] = "application/json"
         content = json.dumps(body) if body is not None else raw
-        event = {
-            "resource": route,
-            "path": parts.path,
-            "httpMethod": method,
-            "headers": given | (headers or {}),
-            "multiValueQueryStringParameters": parse_qs(parts.query, keep_blank_values=True) or None,
-            "pathParameters": parameters or None,
-            "stageVariables": None,
-            "body": base64.b64encode(content).decode() if isinstance(content, bytes) else content,
-            "isBase64Encoded": isinstance(content, bytes),
-            "requestContext": {
-                "resourcePath": route,
-                "httpMethod": method,
-                "path": f"/api{parts.path}",
-                "requestId": "4f8a1f0e-0000-4000-8000-000000000001",
-            },
-        }
+        event = proxy_event(
+            app.routes, method, parts.path, parts.query, given | (headers or {}), None, "192.0.2.1", stage="api"
+        )
+        event["body"] = base64.b64encode(content).decode() if isinstance(content, bytes) else content
+        event["isBase64Encoded"] = isinstance(content, bytes)
+        event["requestContext"]["requestId"] = "4f8a1f0e-0000-4000-8000-000000000001"
+        route = route or event["resource"]
+        event["requestContext"]["resourcePath"] = event["resource"] = route
         answer = app(event, SimpleNamespace(get_remaining_time_in_millis=lambda: self.milliseconds))
         assert_documented(method, route, answer["statusCode"], answer["headers"], answer["body"])
         return Answer(answer["statusCode"], answer["headers"], answer["body"], answer.get("multiValueHeaders", {}))
-
-    def _route(self, method: str, path: str) -> tuple[str, dict[str, str]]:
-        segments = path.split("/")
-        for route in sorted(app.routes, key=lambda route: route.count("{")):
-            parts = route.split("/")
-            if method in app.routes[route] and len(parts) == len(segments):
-                pairs = list(zip(parts, segments, strict=True))
-                if all(part == segment or (part.startswith("{") and segment) for part, segment in pairs):
-                    return route, {part[1:-1]: quote(segment, safe="%") for part, segment in pairs if part[:1] == "{"}
-        return (PROXY, {"proxy": path[1:]}) if path != "/" else ("/", {})
 
     def pages(self, path: str, limit: int) -> Iterator[list[Any]]:
         """Read a list page by page."""

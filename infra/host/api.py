@@ -52,12 +52,12 @@ class Gateway:
         return [content]
 
     def _answer(self, environ: Mapping[str, Any], body: bytes) -> tuple[str, Headers, bytes]:
-        target = urlsplit(environ["RAW_URI"])
+        path, query = target_of(environ["RAW_URI"])
         event = proxy_event(
             self._routes,
             environ["REQUEST_METHOD"],
-            target.path or "/",
-            target.query,
+            path,
+            query,
             headers_of(environ),
             body,
             environ["REMOTE_ADDR"],
@@ -112,6 +112,15 @@ class Server(BaseApplication):
         from app import app  # noqa: PLC0415 - a second, which the arbiter does not need
 
         return Gateway(self._function, app, app.routes)
+
+
+def target_of(uri: str) -> tuple[str, str]:
+    """Split what stands in a request's first line into path and query; as for a proxy, it may name a host first."""
+    if uri.startswith("/"):
+        path, _, query = uri.partition("?")  # two slashes begin no host here
+        return path, query
+    target = urlsplit(uri)
+    return target.path or "/", target.query
 
 
 def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any, BinaryIO
@@ -35,10 +35,9 @@ class FunctionProcess:
     spins.
     """
 
-    def __init__(self, function: Function, take_line: TakeLine, command: Sequence[str] = ()) -> None:
+    def __init__(self, function: Function, take_line: TakeLine) -> None:
         self._function = function
         self._take_line = take_line
-        self._command = command or [sys.executable, "-m", "infra.host.runtime", function.name]
         self._running: _Running | None = None
 
     def call(self, event: object) -> Any:  # noqa: ANN401 - what the function returns, as JSON
@@ -64,7 +63,7 @@ class FunctionProcess:
     def _start(self) -> _Running:
         answers, answers_of_child = os.pipe()
         process = subprocess.Popen(  # noqa: S603 - ourselves
-            [*self._command, str(answers_of_child)],
+            [sys.executable, "-m", "infra.host.runtime", self._function.name, str(answers_of_child)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=[answers_of_child],

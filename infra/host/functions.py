@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +62,7 @@ def _function(template: Part, properties: Part) -> Function:
         properties["Timeout"],
         properties["MemorySize"],
         [_source(template, event["Properties"]) for event in events if "Queue" in event["Properties"]],
-        [_schedule(handler, event["Properties"]) for event in events if "State" in event["Properties"]],
+        [event["Properties"]["Schedule"] for event in events if "Schedule" in event["Properties"]],
     )
 
 
@@ -74,14 +73,6 @@ def _source(template: Part, properties: Part) -> Source:
     parameter = properties["ScalingConfig"]["MaximumConcurrency"]["Ref"]
     given = os.environ.get(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", parameter).upper())
     return Source(url_variable, properties["BatchSize"], int(given or template["Parameters"][parameter]["Default"]))
-
-
-def _schedule(handler: str, properties: Part) -> str:
-    """Read when a function is called: what the template leaves out, Chalice takes from app.py."""
-    if "Schedule" in properties:
-        return str(properties["Schedule"])
-    (declared,) = (source for source in import_module("app").app.event_sources if source.name == handler)
-    return str(declared.schedule_expression)
 
 
 class _Loader(yaml.SafeLoader):

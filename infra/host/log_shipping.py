@@ -4,7 +4,7 @@ import logging
 import sys
 import threading
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypedDict
@@ -59,6 +59,7 @@ class LogShipper:
         self._arrived = deque[tuple[str, Event]]()
         self._waiting = defaultdict[str, list[Event]](list)
         self._failing: set[str] = set()
+        self._lost = Counter[str]()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -85,8 +86,9 @@ class LogShipper:
             function, event = self._arrived.popleft()
             self._waiting[function].append(event)
         for function, events in self._waiting.items():
-            lost = max(0, len(events) - MOST_WAITING)
-            del events[:lost]
+            too_many = max(0, len(events) - MOST_WAITING)
+            self._lost[function] += too_many
+            del events[:too_many]
             try:
                 while events:
                     part = _part(events)
@@ -100,7 +102,7 @@ class LogShipper:
             if function in self._failing:
                 logger.warning("lines are shipped again", extra={"function": function})
             self._failing.discard(function)
-            if lost:
+            if lost := self._lost.pop(function, 0):
                 logger.error("lines lost", extra={"function": function, "lines": lost})
 
     def _put(self, group: str, events: Sequence[Event]) -> None:

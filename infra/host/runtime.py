@@ -6,7 +6,6 @@ When stdin ends, the supervisor is gone, and so is this process at once, whateve
 
 import importlib
 import json
-import logging
 import os
 import queue
 import signal
@@ -14,10 +13,9 @@ import sys
 import threading
 from typing import Any, BinaryIO
 
+from chalicelib.observability import logger
 from infra.host.context import Context
 from infra.host.functions import functions
-
-logger = logging.getLogger("chalicelib.host")
 
 
 def main() -> None:
@@ -34,7 +32,7 @@ def main() -> None:
             event = events.get()
             try:
                 answer = {"returned": handler(event, Context.begin(function))}
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a call's boundary, as Lambda is: it says so, and goes on
                 logger.exception("function failed", extra={"function": function.name})
                 answer = {"error": f"{type(error).__name__}: {error}"}
             _say(answers, answer)

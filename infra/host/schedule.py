@@ -60,5 +60,12 @@ def _part(part: str, unit: str) -> str:
     if slash and "-" not in span and span != "*":
         span = f"{span}-{_LAST[unit]}"  # EventBridge counts on from where it begins
     if unit == "day of the week":
-        span = re.sub(r"\d+", lambda day: str(int(day[0]) - 1), span)  # Sunday is 1 there, 0 in cron
+        span = re.sub(r"\d+", _day, span)
     return f"{span}{slash}{step}"
+
+
+def _day(number: re.Match[str]) -> str:
+    """Count days of the week as cron does: Sunday, the first, is 0 there."""
+    if not 1 <= int(number[0]) <= _LAST["day of the week"]:
+        raise ValueError(f"{number[0]!r} is no day-of-week")
+    return str(int(number[0]) - 1)

@@ -1,4 +1,3 @@
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -7,6 +6,7 @@ import pytest
 
 from embedded import EmbeddedStack, StackOptions
 from probe import free_port
+from tests.emulated_roles import allow_in_other_words
 from tests.log_leaks import leaks_of
 from tests.running_stack import RunningStack
 
@@ -33,7 +33,7 @@ def starter(folders: pytest.TempPathFactory, *, on_host: bool = False) -> Iterat
         running = RunningStack(embedded, embedded.up(), at_the_end=lambda stack: leaks.extend(leaks_of(stack)))
         started.append(running)
         if options.get("emulator") == {"AUTH": "true"}:
-            _allow_in_other_words(running)
+            allow_in_other_words(running.client("iam"), running.info.stack_name)
         return running
 
     yield start
@@ -70,32 +70,3 @@ def shared_stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
 def stack(shared_stacks: Callable[[bool], RunningStack], *, on_host: bool) -> RunningStack:
     """The stack that tests share, each function held to what its own role allows."""
     return shared_stacks(on_host)
-
-
-def _allow_in_other_words(stack: RunningStack) -> None:
-    """Allow what the roles allow in the words by which the emulator asks for it.
-
-    It looks for every schedule in the group `default`. It asks for sqs:SendMessageBatch and
-    sqs:ChangeMessageVisibilityBatch, and for dynamodb:BatchExecuteStatement on no table in particular, where AWS asks
-    for sqs:SendMessage, sqs:ChangeMessageVisibility and dynamodb:PartiQLUpdate: of PartiQL it is seen who may use it,
-    not on what. It names a log group without the `:*` that AWS has at its end. Nor does it know of
-    which identity ses:SendRawEmail is.
-    """
-    iam = stack.client("iam")
-    for role in (role["RoleName"] for role in iam.list_roles()["Roles"]):
-        for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
-            document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
-            for statement in list(document["Statement"]):
-                if "sqs:SendMessage" in statement["Action"]:
-                    statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
-                if "sqs:ChangeMessageVisibility" in statement["Action"]:
-                    statement["Action"].append("sqs:ChangeMessageVisibilityBatch")
-                if "logs:FilterLogEvents" in statement["Action"]:
-                    statement["Resource"] = [name.removesuffix(":*") for name in statement["Resource"]]
-                if "ses:SendRawEmail" in statement["Action"]:
-                    statement["Resource"] = "*"
-                if "dynamodb:PartiQLUpdate" in statement["Action"]:
-                    batch = {"Effect": "Allow", "Action": "dynamodb:BatchExecuteStatement", "Resource": "*"}
-                    document["Statement"].append(batch)
-            said = json.dumps(document).replace(f":schedule/{stack.info.stack_name}/", ":schedule/default/")
-            iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=said)

@@ -9,18 +9,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from probe import POLL_SECONDS, free_port, status_of, wait_until
+from sessions import ACCESS_KEY, REGION
 from sessions import HOST as LOOPBACK
+from tests.emulated_roles import allow_in_other_words
 from tests.kubernetes import HOST, Manifests
 
 ROOT = Path(__file__).parents[2]
+STACK = "vestnik-local"
 GUIDE = ROOT / "docs/KUBERNETES.md"
 PROGRAMS = ("emulator", "provider", "issuer")
 SEEN_BY_USERS = "8000"  # of the port that the guide has kubectl forward
@@ -36,6 +42,7 @@ class Cluster:
     manifests: Manifests = field(default_factory=lambda: Manifests.of("local"))
     ports: dict[str, int] = field(default_factory=dict)
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    credentials: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.ports = {name: free_port() for name in (*PROGRAMS, "api")}
@@ -69,8 +76,20 @@ class Cluster:
                 told |= {key: base64.b64decode(value).decode() for key, value in secret.items()}
         told |= {each["name"]: each["value"] for each in container.get("env", [])}
         return {"PATH": os.environ["PATH"], "HOME": str(self.folder)} | {
-            variable: self.here(value, name) for variable, value in told.items()
+            variable: self.here(value, name) for variable, value in (told | self.credentials.get(name, {})).items()
         }
+
+    def client(self, service: str, credentials: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
+        """Make a client of the emulator."""
+        key = credentials or {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": ACCESS_KEY}
+        return boto3.client(  # type: ignore[call-overload]
+            service,
+            region_name=REGION,
+            endpoint_url=f"http://{LOOPBACK}:{self.ports['emulator']}",
+            aws_access_key_id=key["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=key["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=key.get("AWS_SESSION_TOKEN"),
+        )
 
     def here(self, text: str, name: str) -> str:
         """Put this machine's addresses and folders in the places of the cluster's."""
@@ -98,7 +117,7 @@ class Cluster:
         deadline = time.monotonic() + DEADLINE_SECONDS
         while process.poll() is None:
             assert time.monotonic() < deadline, f"{process.args!r} has not ended"
-            for name in HOST:
+            for name in self.running.keys() & set(HOST):
                 if self.running[name].poll() is not None:
                     self.start(name)
             time.sleep(POLL_SECONDS)
@@ -135,11 +154,70 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 def test_pods_send_a_mailing_and_end_when_they_are_told_to(cluster: Cluster) -> None:
     for name in (*PROGRAMS, *HOST):
         cluster.start(name)
-    cluster.answers("emulator", cluster.probe_path("emulator"))
-    cluster.answers("issuer", cluster.probe_path("issuer"))
-    assert cluster.ends(cluster.start("deploy")) == 0, (cluster.folder / "deploy.log").read_text()
-    cluster.answers("api", cluster.probe_path("api"))
+    deploy(cluster)
 
+    send(cluster)
+    codes = cluster.end()
+    assert {name: codes.get(name) for name in HOST} == dict.fromkeys(HOST, 0)
+
+
+def test_pods_need_no_rights_but_those_of_their_roles(cluster: Cluster) -> None:
+    containers = dict(cluster.manifests.containers())
+    containers["emulator"]["env"].append({"name": "AUTH", "value": "true"})
+    containers["deploy"]["args"] += ["--parameter", "PodsAssumeRoles=true"]
+    for name in PROGRAMS:
+        cluster.start(name)
+    deploy(cluster)
+    allow_in_other_words(cluster.client("iam"), STACK)
+    cluster.credentials = {name: credentials_of(cluster, role) for name, role in roles_of_the_guide().items()}
+    for name in HOST:
+        cluster.start(name)
+
+    send(cluster)
+    assert denied(cluster, "clock", "dynamodb", "scan", TableName=f"{STACK}-clients")
+    assert denied(cluster, "api", "sqs", "purge_queue", QueueUrl=cluster.environ("api")["SEND_QUEUE_URL"])
+    cluster.end()
+    assert "AccessDenied" not in "".join((cluster.folder / f"{name}.log").read_text() for name in HOST)
+
+
+def denied(cluster: Cluster, name: str, service: str, call: str, **arguments: str) -> bool:
+    """Say whether AWS refuses a call by what a pod has taken."""
+    try:
+        getattr(cluster.client(service, cluster.credentials[name]), call)(**arguments)
+    except ClientError as error:
+        return error.response["Error"]["Code"] in {"AccessDenied", "AccessDeniedException"}
+    return False
+
+
+def roles_of_the_guide() -> dict[str, str]:
+    """Return which role the guide has each service account take."""
+    (pairs,) = re.findall(r"^for pair in (.*); do$", GUIDE.read_text(), re.MULTILINE)
+    return dict(pair.split(":") for pair in pairs.split())
+
+
+def credentials_of(cluster: Cluster, logical_id: str) -> dict[str, str]:
+    """Take a role, as EKS does for a pod."""
+    stack = cluster.client("cloudformation")
+    found = stack.describe_stack_resource(StackName=STACK, LogicalResourceId=logical_id)
+    role = cluster.client("iam").get_role(RoleName=found["StackResourceDetail"]["PhysicalResourceId"])["Role"]
+    taken = cluster.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName=logical_id)["Credentials"]
+    return {
+        "AWS_ACCESS_KEY_ID": taken["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": taken["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": taken["SessionToken"],
+    }
+
+
+def deploy(cluster: Cluster) -> None:
+    """Have the Job make the stack."""
+    for name in PROGRAMS:
+        cluster.answers(name, cluster.probe_path(name))
+    assert cluster.ends(cluster.start("deploy")) == 0, (cluster.folder / "deploy.log").read_text()
+
+
+def send(cluster: Cluster) -> None:
+    """Do the main job by the commands of the guide."""
+    cluster.answers("api", cluster.probe_path("api"))
     (stack,) = (each for name, each in cluster.manifests.of_kind("ConfigMap").items() if name.startswith("stack-"))
     stack_file = cluster.folder / "state/stack.json"
     stack_file.write_text(cluster.here(stack["data"]["stack.json"], "user"))
@@ -147,10 +225,7 @@ def test_pods_send_a_mailing_and_end_when_they_are_told_to(cluster: Cluster) -> 
     assert json.loads(stack_file.read_text())["token"] == "TOKEN"
     stack_file.write_text(stack_file.read_text().replace("TOKEN", token.strip()))
     sent = guided(cluster, r"^(\.venv/bin/python infra/local/main_job\.py --stack \S+)$")
-
     assert re.search(r"^ *all +0 +0 +210 +0 +0 +0 +210", sent, re.MULTILINE), sent
-    codes = cluster.end()
-    assert {name: codes.get(name) for name in HOST} == dict.fromkeys(HOST, 0)
 
 
 def guided(cluster: Cluster, pattern: str) -> str:

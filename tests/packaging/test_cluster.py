@@ -75,6 +75,16 @@ def test_nothing_goes_in_or_out_but_what_is_named(manifests: Manifests) -> None:
             for peer in (*rule.get("from", []), *rule.get("to", [])):
                 if "podSelector" in peer:
                     assert any(selects(peer["podSelector"], each) for each in pods.values()), name
+        for rule in policy.get("ingress", []):
+            assert {each["port"] for each in rule["ports"]} == {
+                port for pod in selected for port in ports(manifests, pod)
+            }
+
+
+def ports(manifests: Manifests, pod: str) -> set[int]:
+    """Return what the containers of a workload listen on."""
+    containers = manifests.pods()[pod]["spec"]["containers"]
+    return {port["containerPort"] for container in containers for port in container.get("ports", [])}
 
 
 def test_only_namespaces_with_the_label_call_the_api(local: Manifests) -> None:

@@ -1,9 +1,13 @@
 """What pods of an EKS cluster may take of the functions' roles."""
 
 import json
+import re
+from pathlib import Path
 
+from tests.kubernetes import HOST
 from tests.merged_template import Part, functions, of_type, written_out
 
+GUIDE = Path(__file__).parents[2] / "docs/KUBERNETES.md"
 OF_PODS = {"ApiRole", "PlanSegmentRole", "SenderRole", "ImporterRole"}
 OF_THE_CLOCK = ["PlannerRole", "DispatcherRole", "DriftCheckRole", "DailyReportRole"]
 POD = {
@@ -60,6 +64,19 @@ def test_the_clock_has_the_rights_of_the_functions_that_it_runs_and_no_function_
     assert OF_PODS | set(OF_THE_CLOCK) == {
         function["Role"]["Fn::GetAtt"][0] for function in functions(template).values()
     }, "a new function is run by a pod of its own or by the clock"
+
+
+def test_the_guide_has_each_pod_take_the_role_of_what_it_runs(template: Part) -> None:
+    (pairs,) = re.findall(r"^for pair in (.*); do$", GUIDE.read_text(), re.MULTILINE)
+    roles = {
+        name.removeprefix("${AWS::StackName}-"): function["Role"]["Fn::GetAtt"][0]
+        for function in functions(template).values()
+        for name in [function["FunctionName"]["Fn::Sub"]]
+    }
+
+    assert dict(pair.split(":") for pair in pairs.split()) == {
+        name: "ClockRole" if name == "clock" else roles[name.removeprefix("worker-")] for name in HOST
+    }
 
 
 def test_no_role_has_more_inline_policy_than_aws_allows(template: Part) -> None:
