@@ -1,5 +1,6 @@
 """The host of infra/host beneath a stack: API, worker and clock as processes of this machine."""
 
+import hashlib
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -49,6 +50,19 @@ def start_host(
         deadline_seconds=READY_SECONDS,
         log=folder / "api.log",
     )
+
+
+def is_whole(record: ProcessRecord) -> bool:
+    """Tell whether all of the host runs."""
+    return all(record.living(name) for name in (API, WORKER, CLOCK))
+
+
+def digest_of_host() -> str:
+    """Name the state of the host's own code."""
+    digest = hashlib.sha256()
+    for path in sorted((ROOT / "infra" / "host").glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def stop_host(record: ProcessRecord) -> list[str]:
