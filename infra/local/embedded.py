@@ -107,6 +107,11 @@ class EmbeddedStack:
         """Where its state is kept, and its programs' logs."""
         return self._folder
 
+    @property
+    def on_host(self) -> bool:
+        """Tell whether infra/host does the functions' work."""
+        return self._options.host
+
     def info(self) -> StackInfo:
         """Return where the stack answers."""
         return StackInfo(**json.loads(self._info_file.read_text()))
