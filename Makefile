@@ -20,7 +20,7 @@ $(INSTALLED): requirements.txt requirements-host.txt requirements-dev.txt
 	@touch $@
 
 .PHONY: up
-up: $(INSTALLED) ## Starts the embedded stack in the background, or updates it; honours PORT, PROVIDER_URL and all settings
+up: $(INSTALLED) ## Starts the embedded stack in the background, or updates it; honours PORT, PROVIDER_URL and all settings; HOST=1: no Lambdas, infra/host does their work
 	@$(RUN) infra/local/stack.py up
 
 .PHONY: down

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import requests
 
 from embedded import EmbeddedStack, StackInfo
+from hosted import call_host
 from sessions import LocalSession
 
 TIMEOUT_SECONDS = 30
@@ -76,6 +77,8 @@ class RunningStack:
 
     def invoke(self, function: str, payload: str, *, wait: bool = True) -> bytes:
         """Call a function: planner, sender, plan-segment or dispatcher; return its answer if waited for."""
+        if self.embedded.on_host:
+            return call_host(self.embedded.folder, function, payload)
         answer = self.client("lambda").invoke(
             FunctionName=f"{self.info.stack_name}-{function}",
             InvocationType="RequestResponse" if wait else "Event",

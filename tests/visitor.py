@@ -51,7 +51,6 @@ class Visitor:
             f"/admin/{path}",
             raw=body,
             headers=sent | headers,
-            route=None if path.partition("?")[0] else "/admin",  # API Gateway passes over a slash at the end
         )
         for cookie in answer.cookies:
             for name, morsel in SimpleCookie(cookie).items():

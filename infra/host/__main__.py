@@ -5,6 +5,7 @@ SHIP_LOGS=true what they say goes to the log groups of their functions too.
 """
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -22,6 +23,7 @@ from chalicelib.observability import logger as shaped
 from infra.host import api
 from infra.host.clock import PLANNER, loops_of_clock
 from infra.host.environment import NoEnvironmentError, environment_of
+from infra.host.function_process import CallError, FunctionProcess
 from infra.host.functions import Function, functions, with_queues, with_schedules
 from infra.host.log_shipping import LogShipper, TakeLine, print_line
 from infra.host.supervisor import Loop, supervise
@@ -49,14 +51,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "api":
         return api.run_shipped(options.bind, _shipper()) if ships else api.run(options.bind)
     shipper = _shipper() if ships else None
-    wanted = [functions()[name] for name in options.functions or options.choices]
     try:
+        if options.command == "call":
+            return _call(options.function, options.event, shipper or print_line)
+        wanted = [functions()[name] for name in options.functions or options.choices]
         loops = _loops(options, wanted, shipper or print_line)
         longest = max(function.timeout_seconds for function in wanted) + WAIT_SECONDS + 1
         return supervise(loops, stop_seconds=min(longest, LONGEST_STOP_SECONDS), alive_file=options.alive_file)
     finally:
         if shipper:
             shipper.close()
+
+
+def _call(function: str, event: object, take_line: TakeLine) -> int:
+    process = FunctionProcess(functions()[function], take_line)
+    try:
+        returned = process.call(event)
+    except CallError as error:
+        print(f"call: {error}", file=sys.stderr)
+        return 1
+    finally:
+        process.end()
+    print(json.dumps(returned))
+    return 0
 
 
 def _loops(options: argparse.Namespace, wanted: Sequence[Function], take_line: TakeLine) -> Sequence[Loop]:
@@ -80,6 +97,10 @@ def _parser() -> argparse.ArgumentParser:
 
     clock = commands.add_parser("clock", help="fires the schedules, and starts mailings that are due")
     _add_functions(clock, [PLANNER, *(function.name for function in with_schedules())])
+
+    call = commands.add_parser("call", help="calls a function once; what it returns is the last line")
+    call.add_argument("function", choices=sorted(functions()), metavar="FUNCTION", help=", ".join(sorted(functions())))
+    call.add_argument("event", type=json.loads, metavar="JSON", help='such as {"source": "aws.events"}')
 
     environment = commands.add_parser("environment", help="prints what the functions of a deployed stack are told")
     environment.add_argument("--stack-name", required=True, metavar="NAME")

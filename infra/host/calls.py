@@ -3,7 +3,6 @@
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from queue import LifoQueue
 
 from infra.host.function_process import CallError, FunctionProcess
@@ -25,7 +24,6 @@ class Calls:
         self._idle = LifoQueue[FunctionProcess]()
         for process in self._processes:
             self._idle.put(process)
-        self._threads = ThreadPoolExecutor(at_once)
         self._at_once = at_once
         self._begun = 0
         self._changed = threading.Condition()
@@ -42,11 +40,13 @@ class Calls:
         """
         with self._changed:
             self._begun += 1
-        self._threads.submit(self._do, work)
+        # A daemon, which unlike those of an executor keeps no supervisor from ending that has waited long enough.
+        threading.Thread(target=self._do, args=(work,), daemon=True).start()
 
     def end(self) -> None:
         """Wait until all work is done, and end the processes."""
-        self._threads.shutdown()
+        with self._changed:
+            self._changed.wait_for(lambda: self._begun == 0)
         for process in self._processes:
             process.end()
 
@@ -63,4 +63,4 @@ class Calls:
             self._idle.put(process)
             with self._changed:
                 self._begun -= 1
-                self._changed.notify()
+                self._changed.notify_all()

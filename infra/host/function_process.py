@@ -26,6 +26,7 @@ class _Running:
     process: "subprocess.Popen[bytes]"
     events: IO[bytes]
     answers: BinaryIO
+    lines: threading.Thread  # which lasts as long as the process
 
 
 class FunctionProcess:
@@ -59,6 +60,7 @@ class FunctionProcess:
         if running:
             running.process.kill()
             _close(running)
+            running.lines.join()
 
     def _start(self) -> _Running:
         answers, answers_of_child = os.pipe()
@@ -72,9 +74,9 @@ class FunctionProcess:
         os.close(answers_of_child)
         assert process.stdin  # noqa: S101 - it is a pipe
         assert process.stdout  # noqa: S101
-        self._running = _Running(process, process.stdin, os.fdopen(answers, "rb"))
-        # Reads to the end, and so never longer than the process lives.
-        threading.Thread(target=self._relay, args=(process.stdout,), daemon=True).start()
+        lines = threading.Thread(target=self._relay, args=(process.stdout,), daemon=True)
+        lines.start()
+        self._running = _Running(process, process.stdin, os.fdopen(answers, "rb"), lines)
         self._exchanged(self._running, b"", START_SECONDS)
         return self._running
 

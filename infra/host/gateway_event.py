@@ -19,10 +19,10 @@ Headers = list[tuple[str, str]]
 def resolve(routes: Routes, method: str, path: str) -> tuple[str, dict[str, str]]:
     """Find the resource that a request is for, and its path parameters, still encoded.
 
-    Path and method are looked for as a pair, a fixed segment goes above a parameter, and what no resource takes is left
-    to the greedy one.
+    Path and method are looked for as a pair, a slash at the end is passed over, a fixed segment goes above a parameter,
+    and what no resource takes is left to the greedy one.
     """
-    segments = path.split("/")
+    segments = path.removesuffix("/").split("/")
     for route in sorted(routes, key=lambda route: route.count("{")):
         parts = route.split("/")
         if method in routes[route] and len(parts) == len(segments):

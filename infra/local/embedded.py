@@ -15,7 +15,7 @@ from bundle import Bundle, make_bundle
 from chalicelib.config import Tuning, parse
 from deployment import Deployment
 from files import remove_folders, write_private
-from hosted import TRIGGERS_OFF, address_of_host, start_host, stop_host
+from hosted import TRIGGERS_OFF, address_of_host, digest_of_host, is_whole, start_host, stop_host
 from local_error import LocalError
 from probe import status_of, wait_until
 from processes import Process, ProcessRecord, interrupts_held
@@ -107,6 +107,11 @@ class EmbeddedStack:
         """Where its state is kept, and its programs' logs."""
         return self._folder
 
+    @property
+    def on_host(self) -> bool:
+        """Tell whether infra/host does the functions' work."""
+        return self._options.host
+
     def info(self) -> StackInfo:
         """Return where the stack answers."""
         return StackInfo(**json.loads(self._info_file.read_text()))
@@ -140,7 +145,7 @@ class EmbeddedStack:
                 bundle = make_bundle()
             api_url = self._api_url_of_host() if self._options.host else None
             parameters = self._parameters(port, provider_url, issuer_url, provider_token, api_url)
-            fingerprint = _fingerprint(bundle, parameters, self._options.token)
+            fingerprint = _fingerprint(bundle, parameters, self._options.token, self._options.host)
             if memory and memory.fingerprint == fingerprint and self._info_file.exists() and self._answers():
                 self._say("the stack is up already, and its sources are unchanged")
                 return self.info()
@@ -284,6 +289,8 @@ class EmbeddedStack:
         return info
 
     def _answers(self) -> bool:
+        if self._options.host and not is_whole(self._record):
+            return False
         return status_of(f"{self.info().api_url}/health") == OK
 
     def _recall(self) -> _Memory | None:
@@ -322,8 +329,8 @@ def _api_url(port: int, api_id: str) -> str:
     return f"http://{HOST}:{port}/_aws/execute-api/{api_id}/api"
 
 
-def _fingerprint(bundle: Bundle, parameters: Mapping[str, str], token: str | None) -> str:
-    content = json.dumps([bundle.digest, sorted(parameters.items()), token])
+def _fingerprint(bundle: Bundle, parameters: Mapping[str, str], token: str | None, host: bool) -> str:  # noqa: FBT001 - one of four facts
+    content = json.dumps([bundle.digest, sorted(parameters.items()), token, host and digest_of_host()])
     return hashlib.sha256(content.encode()).hexdigest()
 
 

@@ -1,10 +1,13 @@
 """The host of infra/host beneath a stack: API, worker and clock as processes of this machine."""
 
+import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from files import write_private
 from local_error import LocalError
 from probe import free_port, status_of, wait_until
 from processes import ProcessRecord
@@ -20,6 +23,7 @@ _CONCURRENCY = {
     "ExpressConcurrency": "EXPRESS_CONCURRENCY",
     "ImportConcurrency": "IMPORT_CONCURRENCY",
 }
+_ENVIRON_FILE = "host.json"
 _OK = 200
 
 
@@ -39,6 +43,7 @@ def start_host(
     outer = local_environ(shell(), emulator_port)
     environ = outer | _environment(stack_name, outer) | {"SHIP_LOGS": "true", "WEB_CONCURRENCY": "2"}
     environ |= {variable: parameters[name] for name, variable in _CONCURRENCY.items() if name in parameters}
+    write_private(folder / _ENVIRON_FILE, json.dumps(environ))
     commands = {API: ["api", "--bind", api_url.removeprefix("http://")], WORKER: ["worker"], CLOCK: ["clock"]}
     for name, arguments in commands.items():
         log = folder / f"{name.rpartition(' ')[2]}.log"
@@ -49,6 +54,33 @@ def start_host(
         deadline_seconds=READY_SECONDS,
         log=folder / "api.log",
     )
+
+
+def call_host(folder: Path, function: str, event: str) -> bytes:
+    """Call a function once, in the environment of the host; return what it returns, as JSON.
+
+    Raises:
+        LocalError: it returned nothing; the message has all that was said.
+    """
+    environ = json.loads((folder / _ENVIRON_FILE).read_text())
+    command = [sys.executable, "-m", "infra.host", "call", function, event]
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, check=False)
+    if done.returncode:
+        raise LocalError((done.stdout + done.stderr).decode(errors="replace"))
+    return done.stdout.splitlines()[-1]
+
+
+def is_whole(record: ProcessRecord) -> bool:
+    """Tell whether all of the host runs."""
+    return all(record.living(name) for name in (API, WORKER, CLOCK))
+
+
+def digest_of_host() -> str:
+    """Name the state of the host's own code."""
+    digest = hashlib.sha256()
+    for path in sorted((ROOT / "infra" / "host").glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def stop_host(record: ProcessRecord) -> list[str]:

@@ -54,6 +54,7 @@ def _options(folder: Path) -> StackOptions:
         settings={name: given[name] for name in map(str.upper, Tuning.model_fields) if name in given},
         token=given.get("TOKEN"),
         provider_token=given.get("PROVIDER_TOKEN"),
+        host=given.get("HOST") == "1",  # some shells have their machine's name there
     )
 
 

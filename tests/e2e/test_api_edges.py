@@ -105,6 +105,7 @@ def test_every_answer_carries_its_headers(edge: RunningStack, method: str, path:
     assert answer.headers["Vary"] == "Origin"
 
 
+@pytest.mark.of_lambda("on the host there is no API Gateway")
 def test_what_the_gateway_refuses_by_itself_bears_its_id(edge: RunningStack) -> None:
     # The emulator does not read gateway responses out of a template's API, so they are put there one by one.
     template = json.loads(make_bundle().template.read_text())

@@ -77,6 +77,7 @@ def test_without_a_token_every_operation_answers_401(stack: RunningStack) -> Non
         assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer"), operation
 
 
+@pytest.mark.of_lambda("there one process serves all calls, and so has seen each key")
 def test_keys_may_rotate_and_their_issuer_may_be_gone_for_a_while(start_stack: StartStack) -> None:
     stack = start_stack()
     url = stack.info.issuer_url

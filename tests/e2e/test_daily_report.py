@@ -115,6 +115,7 @@ def test_numbers_are_those_of_the_statistics(reporting: RunningStack, tmp_path: 
     assert mail_["BodyHtml"] in [file.read_text() for file in (tmp_path / "mail").iterdir()]
 
 
+@pytest.mark.of_lambda("Lambda calls again, and keeps what failed")
 def test_failure_is_tried_again_and_then_kept(reporting: RunningStack) -> None:
     configure(reporting, REPORT_SENDER="nobody@elsewhere.example")
     assert letters(reporting) == []
@@ -129,6 +130,7 @@ def test_failure_is_tried_again_and_then_kept(reporting: RunningStack) -> None:
     assert len(mails(reporting)) == before
 
 
+@pytest.mark.of_lambda("it sets variables of functions")
 def test_wrong_setting_is_named_and_stops_no_other_function(reporting: RunningStack) -> None:
     configure(reporting, REPORT_SENDER="reports@vestnik.example", REPORT_ZONE="Mars/Olympus")
 

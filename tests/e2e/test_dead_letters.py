@@ -94,6 +94,7 @@ def test_redriven_tickets_of_a_mailing_send_nothing_twice(stack: RunningStack) -
     assert_counters_equal_recount(stack, mailing_id)
 
 
+@pytest.mark.of_lambda("the host's clock needs no schedule that could be lost")
 def test_schedule_that_did_not_reach_the_planner_is_redriven_to_it(stack: RunningStack) -> None:
     start_at = datetime.now(UTC) + timedelta(hours=5)
     mailing_id = create_mailing(stack, "nobody", start_at=start_at, end_at=start_at + timedelta(hours=1))

@@ -61,6 +61,7 @@ def test_mailing_that_is_not_there_is_said_not_to_be(stack_file: Path) -> None:
     assert unknown.stderr == "make repair: there is no such mailing\n"
 
 
+@pytest.mark.of_lambda("the host's clock has the schedule from the template")
 def test_check_has_its_nightly_schedule(stack: RunningStack) -> None:
     name, events = f"{stack.info.stack_name}-drift-check", stack.client("events")
     arn = stack.client("lambda").get_function(FunctionName=name)["Configuration"]["FunctionArn"]

@@ -12,6 +12,7 @@ CASES = 100
 SEED = 20261123
 
 
+@pytest.mark.of_lambda("it takes minutes, and is about the application")
 @pytest.mark.timeout(900)
 def test_the_api_keeps_to_its_document_whatever_it_is_asked(start_stack: StartStack, tmp_path: Path) -> None:
     stack = start_stack(emulator={"AUTH": "true"})  # of its own: what is made up is sent to everybody

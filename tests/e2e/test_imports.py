@@ -78,6 +78,7 @@ def timeout_of_importer(stack: RunningStack, seconds: int) -> Iterator[None]:
     functions.update_function_configuration(FunctionName=name, Timeout=before)
 
 
+@pytest.mark.of_lambda("the function's configuration cuts its time short")
 def test_thousands_of_rows_are_imported_over_several_runs_and_the_bad_ones_named(stack: RunningStack) -> None:
     given = [next(phones) for _ in range(5000)]
     lines = [f"{phone};Asia/Omsk;imported" for phone in given]
@@ -161,6 +162,7 @@ def test_a_file_that_is_no_csv_ends_with_a_clear_word(stack: RunningStack, conte
     assert stack.peak_mb("importer") < IMPORTER_MB
 
 
+@pytest.mark.of_lambda("it takes long, and is about the memory of a function")
 def test_a_hundred_thousand_errors_are_all_counted_and_listed(stack: RunningStack) -> None:
     shown = imported(stack, b"phone,timezone\n" + b"7916,Nowhere\n" * 100_000)
 

@@ -9,7 +9,7 @@ ROUTES = {
     "/clients/{client_id}": ["GET", "DELETE"],
     "/clients/imports": ["POST"],
     "/clients/imports/{import_id}": ["GET"],
-    "/admin/": ["GET"],
+    "/admin": ["GET"],
 }
 
 
@@ -23,9 +23,10 @@ ROUTES = {
         ("POST", "/clients/imports", "/clients/imports", {}),
         ("GET", "/clients/imports", "/clients/{client_id}", {"client_id": "imports"}),
         ("GET", "/clients/imports/7", "/clients/imports/{import_id}", {"import_id": "7"}),
-        ("GET", "/admin/", "/admin/", {}),
-        ("GET", "/admin", "/{proxy+}", {"proxy": "admin"}),
-        ("GET", "/clients/", "/{proxy+}", {"proxy": "clients/"}),
+        ("GET", "/admin/", "/admin", {}),
+        ("GET", "/admin", "/admin", {}),
+        ("GET", "/admin//", "/{proxy+}", {"proxy": "admin//"}),
+        ("GET", "/clients/1/", "/clients/{client_id}", {"client_id": "1"}),
         ("PUT", "/clients", "/{proxy+}", {"proxy": "clients"}),
         ("GET", "/clients//1", "/{proxy+}", {"proxy": "clients//1"}),
         ("GET", "/clients/1/x", "/{proxy+}", {"proxy": "clients/1/x"}),

@@ -121,6 +121,22 @@ def test_what_there_is_not_is_refused(arguments: list[str], said: str, capsys: p
     assert said in capsys.readouterr().err
 
 
+def test_a_call_prints_what_the_function_said_and_last_what_it_returned(
+    supervised: list[dict[str, Any]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert program.main(["call", "sender", '{"do": "return", "value": {"a": 1}}']) == 0
+
+    assert capfd.readouterr().out == 'loaded\n{"a": 1}\n'
+    assert supervised == []
+
+
+def test_a_call_that_fails_says_why(supervised: list[dict[str, Any]], capfd: pytest.CaptureFixture[str]) -> None:
+    assert program.main(["call", "sender", '{"do": "exit"}']) == 1
+
+    assert capfd.readouterr().err == "call: its process ended with 3\n"
+    assert supervised == []
+
+
 def test_settings_that_do_not_parse_are_named(
     supervised: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,6 +16,8 @@ from tests.running_stack import poll
 PROGRAM = """
 import sys, time
 from pathlib import Path
+from infra.host.calls import Calls
+from infra.host.functions import functions
 from infra.host.supervisor import supervise
 
 def tidy(stopping):
@@ -24,7 +26,9 @@ def tidy(stopping):
     print("finished what was in hand", flush=True)
 
 def hangs(stopping):
-    time.sleep(60)
+    calls = Calls(functions()["sender"], 1, lambda *_: None)
+    calls.begin(lambda call: time.sleep(60))
+    calls.end()
 
 def breaks(stopping):
     raise ValueError("wrong")

@@ -176,6 +176,25 @@ def test_queues_call_their_functions(template: Part) -> None:
     ]
 
 
+def test_one_parameter_takes_queues_and_schedules_away_and_leaves_starts_to_a_clock(template: Part) -> None:
+    events = [
+        (event["Type"], event["Properties"])
+        for function in functions(template).values()
+        for event in function.get("Events", {}).values()
+    ]
+    wanted = {
+        "SQS": ("Enabled", {"Fn::If": ["Triggered", True, False]}),
+        "Schedule": ("State", {"Fn::If": ["Triggered", "ENABLED", "DISABLED"]}),
+    }
+
+    assert sorted(kind for kind, _ in events) == ["SQS"] * 4 + ["Schedule"] * 3
+    assert all(properties[wanted[kind][0]] == wanted[kind][1] for kind, properties in events)
+    assert template["Conditions"]["Triggered"] == {"Fn::Equals": [{"Ref": "Triggers"}, "true"]}
+    assert template["Parameters"]["Triggers"]["Default"] == "true"
+    started_by = template["Globals"]["Function"]["Environment"]["Variables"]["MAILINGS_STARTED_BY"]
+    assert started_by == {"Fn::If": ["Triggered", "scheduler", "clock"]}
+
+
 def test_only_failed_tickets_of_a_batch_come_back(template: Part) -> None:
     responses = [source["FunctionResponseTypes"] for _, _, source in queue_sources(template)]
 

@@ -6,7 +6,7 @@ import pytest
 from chalicelib.adapters import tables
 from chalicelib.bootstrap import Application
 from chalicelib.config import Settings
-from tests.builders import NOW
+from tests.builders import NOW, mailing
 from tests.fakes.clock import FakeClock
 from tests.settings import ENVIRONMENT
 
@@ -39,3 +39,15 @@ def test_no_part_asks_another_clock_than_the_one_that_was_given(monkeypatch: pyt
     assert {"control_mailings", "dispatch_due", "plan_segment", "send_messages"} <= clocks.keys()
     assert {part: clock() for part, clock in clocks.items()} == dict.fromkeys(clocks, NOW)
     assert application.cached_mailings._clock() == NOW
+
+
+def test_where_a_clock_starts_mailings_there_are_no_schedules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    application = Application(Settings.from_env(ENVIRONMENT | {"MAILINGS_STARTED_BY": "clock"}))
+    tables.bind("unbound")
+
+    # It knows nothing of AWS, and so does nothing there.
+    assert vars(application.scheduler) == {}
+    application.scheduler.put(mailing())
+    application.scheduler.start_now("m")
+    application.scheduler.remove("m")
