@@ -78,8 +78,8 @@ translations: $(INSTALLED) ## Writes what the pages say into chalicelib/admin/lo
 	@$(RUN) infra/local/translations.py
 
 .PHONY: test
-test: $(INSTALLED) ## Every test that this machine can run, with coverage
-	$(RUN) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report term
+test: $(INSTALLED) ## Every test that this machine can run, with coverage, in so many PROCESSES= (two)
+	$(RUN) -m pytest --numprocesses $(or $(PROCESSES),2) --dist loadfile --no-loadscope-reorder --cov --cov-report term
 
 .PHONY: faults
 faults: $(INSTALLED) ## The fault suite: scenarios, an error at every call of AWS, an outage; prints what came of each (up to three quarters of an hour)
