@@ -13,8 +13,17 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "bounded"))
 # takes time and finds nothing.
 UNTRACED = tuple(f"tests/{folder}/" for folder in ("e2e", "browser", "faults", "bench", "fuzz"))
 
-# Two processes share the tests, a module at a time: what is begun last should not be what takes longest.
-LONGEST_FIRST = ("e2e/test_fuzz.py", "e2e/", "browser/", "faults/", "bench/", "integration/")
+# Processes share the tests, a module at a time: what is begun last should not be what takes longest.
+LONGEST_FIRST = (
+    "browser/test_every_page.py",
+    "e2e/test_fuzz.py",
+    "faults/",
+    "e2e/",
+    "browser/",
+    "bench/",
+    "unit/test_stateful.py",
+    "integration/",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

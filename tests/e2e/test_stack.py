@@ -23,6 +23,15 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "infra" / "local" / "stack.py"
 DEADLINE_SECONDS = 120
 INTERRUPTED = 130
+SHELL = {
+    "STACK_NAME": "mine",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    "AWS_PROFILE": "production",
+    "AWS_ACCESS_KEY_ID": "AKIAREAL",
+    "AWS_SECRET_ACCESS_KEY": "real",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "http_proxy": "http://127.0.0.1:9",
+}
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads /proc, which Linux has")
 
@@ -82,33 +91,59 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
     made.run("down")
 
 
-def test_stack_comes_up_once_however_often_it_is_told(checkout: Checkout) -> None:
-    first = checkout.up()
-    processes = checkout.recorded()
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    """A stack that tests share which leave it as it is, brought up in a shell that speaks to AWS."""
+    made = Checkout(tmp_path_factory.mktemp("running") / "local")
+    try:
+        made.up(**SHELL)
+        yield made
+    finally:
+        made.run("down")
 
-    second = checkout.run("up")
+
+def test_stack_comes_up_once_however_often_it_is_told(running: Checkout) -> None:
+    first, processes = running.info(), running.recorded()
+
+    second = running.run("up", **SHELL)
 
     assert second.returncode == 0
     assert "up already" in second.stdout
     assert first.api_url in second.stdout
-    assert checkout.info() == first
-    assert checkout.recorded() == processes
+    assert running.info() == first
+    assert running.recorded() == processes
     assert set(processes) == {"emulator", "provider simulator", "development issuer"}
 
 
-def test_stack_json_says_where_everything_is_to_its_owner_only(checkout: Checkout) -> None:
-    info = checkout.up(STACK_NAME="mine")
+def test_stack_json_says_where_everything_is_to_its_owner_only(running: Checkout) -> None:
+    info = running.info()
 
-    content = json.loads((checkout.folder / "stack.json").read_text())
+    content = json.loads((running.folder / "stack.json").read_text())
     assert list(content) == [field.name for field in fields(StackInfo)]
-    assert (checkout.folder / "stack.json").stat().st_mode & 0o777 == 0o600
-    assert info.aws_endpoint_url == f"http://127.0.0.1:{checkout.port}"
+    assert (running.folder / "stack.json").stat().st_mode & 0o777 == 0o600
+    assert info.aws_endpoint_url == f"http://127.0.0.1:{running.port}"
     assert (info.region, info.stack_name) == ("us-east-1", "mine")
     assert not info.api_url.endswith("/")
     assert requests.get(f"{info.api_url}/health", timeout=30).status_code == 200
     assert requests.get(f"{info.provider_url}/_received", timeout=30).status_code == 200
     bearer = {"Authorization": f"Bearer {info.token}"}
     assert requests.get(f"{info.api_url}/dead-letters", headers=bearer, timeout=30).status_code == 200
+
+
+def test_another_port_asks_for_make_down_first(running: Checkout) -> None:
+    finished = running.run("up", PORT=str(free_port()))
+
+    assert finished.returncode == 1
+    assert f"the stack is up on port {running.port}" in finished.stderr
+    assert "make down" in finished.stderr
+
+
+def test_aws_settings_of_the_shell_do_not_reach_the_stack(running: Checkout) -> None:
+    assert running.info().aws_endpoint_url == f"http://127.0.0.1:{running.port}"
+    if Path("/proc").exists():
+        environ = Path(f"/proc/{running.recorded()['emulator']}/environ").read_bytes()
+        assert b"AKIAREAL" not in environ
+        assert b"AWS_PROFILE" not in environ
 
 
 @needs_proc
@@ -193,33 +228,6 @@ def test_tokens_of_another_issuer_are_for_that_one_to_make(checkout: Checkout) -
     assert set(checkout.recorded()) == {"emulator", "provider simulator"}
     bearer = {"Authorization": f"Bearer {given.token}"}
     assert requests.get(f"{given.api_url}/clients", headers=bearer, timeout=30).status_code == 401
-
-
-def test_another_port_asks_for_make_down_first(checkout: Checkout) -> None:
-    checkout.up()
-
-    finished = checkout.run("up", PORT=str(free_port()))
-
-    assert finished.returncode == 1
-    assert f"the stack is up on port {checkout.port}" in finished.stderr
-    assert "make down" in finished.stderr
-
-
-def test_aws_settings_of_the_shell_do_not_reach_the_stack(checkout: Checkout) -> None:
-    info = checkout.up(
-        AWS_ENDPOINT_URL="http://127.0.0.1:9",
-        AWS_PROFILE="production",
-        AWS_ACCESS_KEY_ID="AKIAREAL",
-        AWS_SECRET_ACCESS_KEY="real",
-        HTTP_PROXY="http://127.0.0.1:9",
-        http_proxy="http://127.0.0.1:9",
-    )
-
-    assert info.aws_endpoint_url == f"http://127.0.0.1:{checkout.port}"
-    if Path("/proc").exists():
-        environ = Path(f"/proc/{checkout.recorded()['emulator']}/environ").read_bytes()
-        assert b"AKIAREAL" not in environ
-        assert b"AWS_PROFILE" not in environ
 
 
 @needs_proc

@@ -1,7 +1,9 @@
 """The breaker as senders share it: who opens it, who probes, and what a sender knows when nobody can be asked."""
 
 import logging
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -70,6 +72,23 @@ def test_it_is_read_once_in_some_time(breaker: SharedBreaker, control: FakeContr
     open_it(control)
     assert breaker.current() == control.stored
     assert control.reads == 2
+
+
+def test_who_waited_while_another_thread_read_it_does_not_read_it_again(
+    breaker: SharedBreaker, control: FakeControlRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = breaker._lock
+
+    @contextmanager
+    def taken() -> Iterator[None]:
+        monkeypatch.setattr(breaker, "_lock", own)
+        breaker._read()
+        with own:
+            yield
+
+    monkeypatch.setattr(breaker, "_lock", taken())
+    assert breaker.current() == control.stored
+    assert control.reads == 1
 
 
 def test_before_it_is_too_old_one_thread_reads_it_again_and_the_others_go_on(
