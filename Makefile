@@ -156,6 +156,10 @@ bench: $(INSTALLED) ## Rates, latencies and costs, measured (a quarter of an hou
 		$(if $(BUSY_SECONDS),--busy-seconds '$(BUSY_SECONDS)') \
 		$(if $(CONCURRENCY),--concurrency '$(CONCURRENCY)') $(if $(ONLY),--only '$(ONLY)') $(if $(JSON),--json '$(JSON)')
 
+.PHONY: cost
+cost: $(INSTALLED) ## What a month costs on AWS by list prices: idle, with one million and ten million messages
+	@PYTHONPATH=.:infra/local $(RUN) -m tests.bench.monthly
+
 .PHONY: format
 format: $(INSTALLED) ## Formats the code and mends what the linter can mend
 	$(RUN) -m ruff format .

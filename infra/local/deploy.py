@@ -113,7 +113,10 @@ def _run(options: argparse.Namespace) -> int:
     info = _info(stage, session, deployment.outputs(), values, _token(values["IssuerUrl"], options.info))
     if options.info:
         write_private(options.info, json.dumps(asdict(info), indent=2) + "\n")
-    _wait_for(info, session)
+    try:
+        _wait_for(info, session)
+    except KeyboardInterrupt:
+        raise LocalError(f"interrupted; the stack is deployed, and {info.api_url} was not seen to answer yet") from None
     _say_where(info)
     _say_what_is_missing(stage, values, is_new=proposal is not None and proposal.creates)
     return 0

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
@@ -124,7 +125,7 @@ class Deployment:
         Raises:
             LocalError: it failed; the message holds the events that say why, and the way out.
         """
-        seen = {event["EventId"] for event in self._events()}
+        seen = {event["EventId"] for event in islice(self._events(), 1)}  # the latest
         self._cloudformation.execute_change_set(ChangeSetName=proposal.id, StackName=self._stack_name)
         self._follow(seen, tell)
         if self._emulated:
@@ -145,7 +146,7 @@ class Deployment:
         stack = self._describe()
         if stack is None:
             return
-        seen = {event["EventId"] for event in self._events()}
+        seen = {event["EventId"] for event in islice(self._events(), 1)}  # the latest
         self._cloudformation.delete_stack(StackName=stack["StackId"])
         self._follow(seen, tell, of=stack["StackId"])
 

@@ -122,7 +122,6 @@ def _sub(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
         "AWS::Partition": "aws",
         "AWS::AccountId": ACCOUNT,
         "AWS::Region": REGION,
-        "ArtifactsBucket.Arn": f"arn:aws:s3:::vestnik-artifacts-{ACCOUNT}-{REGION}",
     }
     for name, value in known.items():
         text = text.replace(f"${{{name}}}", value)
@@ -133,8 +132,7 @@ def _other(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> object:
     if isinstance(node, yaml.SequenceNode):
         return loader.construct_sequence(node, deep=True)
     text = str(loader.construct_scalar(node))  # type: ignore[arg-type]
-    known = {"Boundary": BOUNDARY, "ArtifactsBucket.Arn": f"arn:aws:s3:::vestnik-artifacts-{ACCOUNT}-{REGION}"}
-    return known.get(text, text)
+    return BOUNDARY if text == "Boundary" else text
 
 
 _Loader.add_constructor("!Sub", _sub)
