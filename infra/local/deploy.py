@@ -26,12 +26,13 @@ from bundle import make_bundle  # noqa: E402
 from chalicelib.config import LOOPBACK_HOSTS  # noqa: E402
 from chalicelib.errors import ConfigurationError  # noqa: E402
 from change_table import change_lines, losses, parameter_lines  # noqa: E402
-from deployment import Deployment, Proposal, print_event  # noqa: E402
+from deployment import Deployment, Proposal  # noqa: E402
 from embedded import StackInfo  # noqa: E402
 from files import write_private  # noqa: E402
 from local_error import LocalError  # noqa: E402
 from programs import read_issuer  # noqa: E402
 from shell_session import ShellSession, said_by  # noqa: E402
+from stack_events import print_event  # noqa: E402
 from stages import EMULATED, Stage, check, effective, read_stage  # noqa: E402
 
 USAGE = """make deploy STAGE=dev|prod|local  [YES=1 | PLAN=1] [ADOPT=1] [PARAMETERS="Name=Value …"]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import deployment
+import stack_events
 from bundle import Bundle
 from deployment import Deployment, Proposal
 from local_error import LocalError
@@ -123,7 +124,7 @@ def test_creation_that_fails_is_followed_to_the_end_of_its_rollback() -> None:
 
 
 def test_stack_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deployment, "DEADLINE_SECONDS", 0.01)
+    monkeypatch.setattr(stack_events, "DEADLINE_SECONDS", 0.01)
 
     with pytest.raises(LocalError, match=r"not ready after 0\.01 s"):
         carried_out(CloudFormation([event("UPDATE_IN_PROGRESS")]))
