@@ -96,7 +96,7 @@ check: $(INSTALLED) ## Format, lint, types, import rules, dead code, dependencie
 	$(VENV)/bin/deptry .
 	$(RUN) infra/local/openapi_copy.py --check
 	$(RUN) infra/local/translations.py --check
-	$(VENV)/bin/cfn-lint --template "$$($(RUN) infra/local/bundle.py)"
+	$(VENV)/bin/cfn-lint --template "$$($(RUN) infra/local/bundle.py)" infra/deploy-role.yaml
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.localstack.yml
 
@@ -136,6 +136,10 @@ bench: $(INSTALLED) ## Rates, latencies and costs, measured (a quarter of an hou
 		$(if $(LATENCY_MS),--latency-ms '$(LATENCY_MS)') $(if $(RUNS),--runs '$(RUNS)') \
 		$(if $(BUSY_SECONDS),--busy-seconds '$(BUSY_SECONDS)') \
 		$(if $(CONCURRENCY),--concurrency '$(CONCURRENCY)') $(if $(ONLY),--only '$(ONLY)') $(if $(JSON),--json '$(JSON)')
+
+.PHONY: cost
+cost: $(INSTALLED) ## What a month costs on AWS by list prices: idle, with one million and ten million messages
+	@PYTHONPATH=.:infra/local $(RUN) -m tests.bench.monthly
 
 .PHONY: format
 format: $(INSTALLED) ## Formats the code and mends what the linter can mend

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 
@@ -36,6 +36,7 @@ from stages import EMULATED, Stage, check, effective, read_stage  # noqa: E402
 
 USAGE = """make deploy STAGE=dev|prod|local  [YES=1 | PLAN=1] [ADOPT=1] [PARAMETERS="Name=Value …"]
        deploy.py STAGE [--yes | --plan] [--adopt] [--parameter Name=Value …] [--info FILE]"""
+BOUNDARY = "vestnik-boundary"
 READY_SECONDS = 120
 INTERRUPTED = 130
 OK = 200
@@ -95,7 +96,7 @@ def _run(options: argparse.Namespace) -> int:
     bundle = make_bundle()
     declared = json.loads(bundle.template.read_text())["Parameters"]
     earlier = deployment.parameters()
-    stage = _with_own_address(stage, session, earlier)
+    stage = _with_own_address(_with_boundary(stage, session, who, earlier), session, earlier)
     values = effective(declared, stage.given, earlier)
     check(stage, declared, values)
     kept = [name for name in declared if name in earlier and name not in stage.given]
@@ -118,12 +119,25 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _with_boundary(stage: Stage, session: ShellSession, who: Mapping[str, str], earlier: Mapping[str, str]) -> Stage:
+    """Have the roles bounded where the account has the policy of infra/deploy-role.yaml."""
+    if "RoleBoundary" in stage.given or earlier.get("RoleBoundary"):
+        return stage
+    iam = session.client("iam")
+    try:
+        partition = who["Arn"].split(":")[1]
+        iam.get_policy(PolicyArn=f"arn:{partition}:iam::{who['Account']}:policy/{BOUNDARY}")
+    except iam.exceptions.NoSuchEntityException:
+        return stage
+    return replace(stage, given={**stage.given, "RoleBoundary": BOUNDARY})
+
+
 def _with_own_address(stage: Stage, session: ShellSession, earlier: Mapping[str, str]) -> Stage:
     """Tell the pages where they are, on an emulator of this machine: no request tells, its gateway cuts that off."""
     if not session.on_loopback(LOOPBACK_HOSTS) or "AdminUrl" in stage.given or earlier.get("AdminUrl"):
         return stage
     address = f"{session.endpoint}/_aws/execute-api/{{api_id}}/api/admin/"
-    return Stage(stage.name, stage.stack_name, {**stage.given, "AdminUrl": address})
+    return replace(stage, given={**stage.given, "AdminUrl": address})
 
 
 def _show(proposal: Proposal, parameters: Sequence[str]) -> None:

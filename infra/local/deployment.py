@@ -125,14 +125,14 @@ class Deployment:
             LocalError: it failed; the message holds the events that say why, and the way out.
         """
         seen = {event["EventId"] for event in self._events()}
-        self._cloudformation.execute_change_set(ChangeSetName=proposal.id)
+        self._cloudformation.execute_change_set(ChangeSetName=proposal.id, StackName=self._stack_name)
         self._follow(seen, tell)
         if self._emulated:
             age_rows(self._dynamodb, self._stack_name, proposal.template)
 
     def discard(self, proposal: Proposal) -> None:
         """Forget the change set, and the stack that it would have made."""
-        self._cloudformation.delete_change_set(ChangeSetName=proposal.id)
+        self._cloudformation.delete_change_set(ChangeSetName=proposal.id, StackName=self._stack_name)
         if proposal.creates:
             self._cloudformation.delete_stack(StackName=self._stack_name)
 
@@ -215,7 +215,8 @@ class Deployment:
     def _proposed(self, proposal: Proposal) -> Proposal | None:
         deadline = time.monotonic() + PROPOSAL_SECONDS
         while True:
-            pages = list(self._cloudformation.get_paginator("describe_change_set").paginate(ChangeSetName=proposal.id))
+            paginator = self._cloudformation.get_paginator("describe_change_set")
+            pages = list(paginator.paginate(ChangeSetName=proposal.id, StackName=self._stack_name))
             status = pages[0]["Status"]
             if not status.endswith(("_PENDING", "_IN_PROGRESS")):
                 break

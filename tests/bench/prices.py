@@ -36,3 +36,11 @@ LOGGED_BYTES = Price(0.50, GB, "https://aws.amazon.com/cloudwatch/pricing/")
 API_REQUESTS = Price(3.50, MILLION, "https://aws.amazon.com/api-gateway/pricing/")
 SCHEDULES = Price(1.00, MILLION, "https://aws.amazon.com/eventbridge/pricing/")
 SECRET_CALLS = Price(0.05, 10_000, "https://aws.amazon.com/secrets-manager/pricing/")
+LOGS_KEPT_GB = Price(0.03, 1, "https://aws.amazon.com/cloudwatch/pricing/")
+# A month each, standard resolution.
+ALARMS = Price(0.10, 1, "https://aws.amazon.com/cloudwatch/pricing/")
+METRICS = Price(0.30, 1, "https://aws.amazon.com/cloudwatch/pricing/")
+SECRETS = Price(0.40, 1, "https://aws.amazon.com/secrets-manager/pricing/")
+# A GB a month.
+STORED_GB = Price(0.25, 1, "https://aws.amazon.com/dynamodb/pricing/on-demand/")
+RECOVERABLE_GB = Price(0.20, 1, "https://aws.amazon.com/dynamodb/pricing/on-demand/")
