@@ -26,12 +26,13 @@ from bundle import make_bundle  # noqa: E402
 from chalicelib.config import LOOPBACK_HOSTS  # noqa: E402
 from chalicelib.errors import ConfigurationError  # noqa: E402
 from change_table import change_lines, losses, parameter_lines  # noqa: E402
-from deployment import Deployment, Proposal, print_event  # noqa: E402
+from deployment import Deployment, Proposal  # noqa: E402
 from embedded import StackInfo  # noqa: E402
 from files import write_private  # noqa: E402
 from local_error import LocalError  # noqa: E402
 from programs import read_issuer  # noqa: E402
 from shell_session import ShellSession, said_by  # noqa: E402
+from stack_events import print_event  # noqa: E402
 from stages import EMULATED, Stage, check, effective, read_stage  # noqa: E402
 
 USAGE = """make deploy STAGE=dev|prod|local  [YES=1 | PLAN=1] [ADOPT=1] [PARAMETERS="Name=Value …"]
@@ -113,7 +114,10 @@ def _run(options: argparse.Namespace) -> int:
     info = _info(stage, session, deployment.outputs(), values, _token(values["IssuerUrl"], options.info))
     if options.info:
         write_private(options.info, json.dumps(asdict(info), indent=2) + "\n")
-    _wait_for(info, session)
+    try:
+        _wait_for(info, session)
+    except KeyboardInterrupt:
+        raise LocalError(f"interrupted; the stack is deployed, and {info.api_url} was not seen to answer yet") from None
     _say_where(info)
     _say_what_is_missing(stage, values, is_new=proposal is not None and proposal.creates)
     return 0

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -14,20 +14,16 @@ from bundle import Bundle
 from emulated import age_rows, with_values
 from leftovers import Leftovers
 from local_error import LocalError
+from stack_events import Event, StackEvents
 
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 EMULATOR_POLL_SECONDS, AWS_POLL_SECONDS = 0.2, 3
-PROPOSAL_SECONDS, DEADLINE_SECONDS = 300, 3600
+PROPOSAL_SECONDS = 300
 NEW = "REVIEW_IN_PROGRESS"
 """Of a stack that only a change set speaks of."""
-_ENDS = ("_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED")
-"""Of a stack's status; what fails otherwise is rolled back."""
-_NEVER_CAME = "Delete what is left of it (make destroy), and deploy again."
 _NOTHING_TO_DO = ("didn't contain changes", "No updates are to be performed")
 
 Template = dict[str, Any]
-Event = Mapping[str, Any]
-"""As describe_stack_events has it: Timestamp, ResourceStatus, ResourceType, LogicalResourceId, …"""
 
 
 class Session(Protocol):
@@ -124,9 +120,9 @@ class Deployment:
         Raises:
             LocalError: it failed; the message holds the events that say why, and the way out.
         """
-        seen = {event["EventId"] for event in self._events()}
+        events = self._events(self._stack_name)
         self._cloudformation.execute_change_set(ChangeSetName=proposal.id, StackName=self._stack_name)
-        self._follow(seen, tell)
+        events.follow(tell)
         if self._emulated:
             age_rows(self._dynamodb, self._stack_name, proposal.template)
 
@@ -145,9 +141,9 @@ class Deployment:
         stack = self._describe()
         if stack is None:
             return
-        seen = {event["EventId"] for event in self._events()}
+        events = self._events(stack["StackId"])
         self._cloudformation.delete_stack(StackName=stack["StackId"])
-        self._follow(seen, tell, of=stack["StackId"])
+        events.follow(tell)
 
     def outputs(self) -> dict[str, str]:
         """Return what the stack puts out, by name."""
@@ -232,59 +228,5 @@ class Deployment:
             return None
         raise LocalError(f"CloudFormation refuses the change: {reason}")
 
-    def _follow(self, seen: set[str], tell: Callable[[Event], None], of: str | None = None) -> None:
-        """Hear the events until the stack's own last one."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        failed: list[str] = []
-        while time.monotonic() < deadline:
-            fresh = []
-            for event in self._events(of):
-                if event["EventId"] in seen:
-                    break
-                fresh.append(event)
-            for event in reversed(fresh):
-                seen.add(event["EventId"])
-                tell(event)
-                status = event["ResourceStatus"]
-                if status.endswith("_FAILED"):
-                    failed.append(_failure(event))
-                if event["PhysicalResourceId"] == event["StackId"] and status.endswith(_ENDS):
-                    return self._end(status, failed)
-            time.sleep(self._poll_seconds)
-        raise LocalError(f"the stack is not ready after {DEADLINE_SECONDS} s")
-
-    def _end(self, status: str, failed: Sequence[str]) -> None:
-        if status in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE"}:
-            return
-        way_out = {
-            "UPDATE_ROLLBACK_COMPLETE": "Nothing is changed: it is rolled back. Mend what is named, and deploy again.",
-            "ROLLBACK_COMPLETE": _NEVER_CAME,
-        }.get(status, "")
-        if any("DescribeEvents" in failure for failure in failed):
-            failed = [*failed, *self._found_beforehand()]
-        said = "\n".join(dict.fromkeys(failed))
-        raise LocalError(f"the stack ended in {status}:\n{said}" + (f"\n{way_out}" if way_out else ""))
-
-    def _found_beforehand(self) -> Iterator[str]:
-        """Yield what CloudFormation found wrong before it began; its events only hint at that."""
-        pages = self._cloudformation.get_paginator("describe_events").paginate(StackName=self._stack_name)
-        for event in (event for page in pages for event in page["OperationEvents"]):
-            if event["EventType"] == "VALIDATION_ERROR":
-                yield f"  {event['LogicalResourceId']}: {event['ValidationStatusReason']}"
-
-    def _events(self, of: str | None = None) -> Iterator[Event]:
-        """Yield events, the latest first."""
-        pages = self._cloudformation.get_paginator("describe_stack_events")
-        for page in pages.paginate(StackName=of or self._stack_name):
-            yield from page["StackEvents"]
-
-
-def print_event(event: Event) -> None:
-    """Print a line of what has come to an end, and of what the whole stack begins."""
-    if not event["ResourceStatus"].endswith("_IN_PROGRESS") or event["PhysicalResourceId"] == event["StackId"]:
-        moment, status = f"{event['Timestamp']:%H:%M:%S}", event["ResourceStatus"]
-        print(f"{moment}  {status:<36}  {event['LogicalResourceId']}", flush=True)
-
-
-def _failure(event: Event) -> str:
-    return f"  {event['LogicalResourceId']} ({event['ResourceType']}): {event.get('ResourceStatusReason', '?')}"
+    def _events(self, stack: str) -> StackEvents:
+        return StackEvents(self._cloudformation, stack, poll_seconds=self._poll_seconds)

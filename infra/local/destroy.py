@@ -16,10 +16,11 @@ sys.path.insert(1, str(ROOT))  # run by its path, this program finds its own fol
 
 from bundle import make_bundle  # noqa: E402 - these need the line above
 from change_table import aligned  # noqa: E402
-from deployment import Deployment, print_event  # noqa: E402
+from deployment import Deployment  # noqa: E402
 from leftovers import Leftovers  # noqa: E402
 from local_error import LocalError  # noqa: E402
 from shell_session import ShellSession, said_by  # noqa: E402
+from stack_events import print_event  # noqa: E402
 from stages import PRODUCTION  # noqa: E402
 from targets import stack_of  # noqa: E402
 

@@ -1,8 +1,8 @@
 """`make cost`: what a month costs on AWS, by service: idle, and with a million and ten million messages.
 
 What stands there is counted in the packaged template; what a message takes is what `make bench ONLY=cost` measured at
-10,000 clients on 2026-11-23 (docs/PERFORMANCE.md). Beside it stand the provider's bill, traffic to it (requests of half a
-kilobyte at 0.09 USD a GB), the API's callers and the importer.
+10,000 clients on 2026-11-23 (docs/PERFORMANCE.md). Beside it stand the provider's bill, traffic to it (requests of
+half a kilobyte at 0.09 USD a GB), the API's callers and the importer.
 """
 
 import json

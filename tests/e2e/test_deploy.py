@@ -182,6 +182,18 @@ def test_no_on_the_terminal_changes_nothing_and_leaves_no_change_set(deployed: S
     assert [each["ExecutionStatus"] for each in waiting if each["ExecutionStatus"] == "AVAILABLE"] == []
 
 
+def test_interrupted_question_changes_nothing_and_leaves_no_change_set(deployed: Shell) -> None:
+    before = deployed.sender()
+    deployed.variables["BREAKER_FAILURES"] = "14"
+
+    done = deployed.run("deploy.py", "dev", answer="\x03")  # Ctrl-C
+
+    assert done.returncode in {1, 130}
+    assert deployed.sender() == before
+    waiting = deployed.stack.client("cloudformation").list_change_sets(StackName=STACK)["Summaries"]
+    assert "AVAILABLE" not in {each["ExecutionStatus"] for each in waiting}
+
+
 def test_yes_on_the_terminal_deploys(deployed: Shell) -> None:
     deployed.variables["BREAKER_FAILURES"] = "12"
 
