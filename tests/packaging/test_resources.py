@@ -248,3 +248,11 @@ def test_what_vestnik_signs_with_is_made_up_and_known_to_nobody(template: Part) 
 
     assert "SecretString" not in secret
     assert secret["GenerateSecretString"] == {"PasswordLength": 64, "ExcludePunctuation": True}
+
+
+def test_the_scrape_secret_is_made_up_without_the_dots_of_an_access_token(template: Part) -> None:
+    secret = template["Resources"]["ScrapeSecretSecret"]["Properties"]
+
+    made_up = secret["GenerateSecretString"]["Fn::If"][2]
+    assert "." in made_up["ExcludeCharacters"]
+    assert made_up["ExcludePunctuation"] is True
