@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
 
-from chalicelib import bootstrap, observability
-from chalicelib.adapters import message_repository
+from chalicelib import observability
 from chalicelib.adapters.secrets import Secrets
 from chalicelib.adapters.tables import TABLES, bind
 from chalicelib.bootstrap import Application, application
@@ -39,7 +38,6 @@ TUNING = {
     "REPORT_RECIPIENTS": "team@vestnik.example",
     "REPORT_HOUR": "0",
 }
-DUE_SHARDS = 4
 REMEMBER_NOTHING = frozenset({"dynamodb", "mailer", "scheduler", "tickets", "uploads"})
 
 
@@ -112,9 +110,6 @@ def sandbox() -> Iterator[Sandbox]:
         patch.setattr(observability.logger.logger_handler, "stream", log)
         # Letters wait by the emulator's clock, which does not jump: one that was not given back shows itself sooner.
         patch.setattr(hold_letters, "HOLD", timedelta(seconds=5))
-        # Each minute the dispatcher asks every shard, which these few messages would leave empty.
-        for module in (message_repository, bootstrap):
-            patch.setattr(module, "DUE_SHARDS", DUE_SHARDS)
         create_tables(PREFIX)
         application.cache_clear()
         try:
