@@ -15,7 +15,7 @@ from bundle import Bundle, make_bundle
 from chalicelib.config import Tuning, parse
 from deployment import Deployment
 from files import remove_folders, write_private
-from hosted import TRIGGERS_OFF, address_of_host, digest_of_host, is_whole, start_host, stop_host
+from hosted import ENVIRON_FILE, TRIGGERS_OFF, address_of_host, digest_of_host, is_whole, start_host, stop_host
 from local_error import LocalError
 from probe import status_of, wait_until
 from processes import Process, ProcessRecord, interrupts_held
@@ -167,7 +167,7 @@ class EmbeddedStack:
     def _clear(self) -> list[str]:
         stopped = stop_host(self._record)  # before what it speaks to
         stopped += [process.name for process in self._record if self._record.stop(process)]
-        for file in (self._info_file, self._memory_file, self._scrape_secret_file):
+        for file in (self._info_file, self._memory_file, self._scrape_secret_file, self._folder / ENVIRON_FILE):
             file.unlink(missing_ok=True)
         remove_folders((self._folder / "tmp").glob("*/"))  # of each process of a function, with all its code
         remove_folders(self._folder / own for own in ("state", "tmp", "mail"))

@@ -23,7 +23,7 @@ _CONCURRENCY = {
     "ExpressConcurrency": "EXPRESS_CONCURRENCY",
     "ImportConcurrency": "IMPORT_CONCURRENCY",
 }
-_ENVIRON_FILE = "host.json"
+ENVIRON_FILE = "host.json"
 _OK = 200
 
 
@@ -43,7 +43,7 @@ def start_host(
     outer = local_environ(shell(), emulator_port)
     environ = outer | _environment(stack_name, outer) | {"SHIP_LOGS": "true", "WEB_CONCURRENCY": "2"}
     environ |= {variable: parameters[name] for name, variable in _CONCURRENCY.items() if name in parameters}
-    write_private(folder / _ENVIRON_FILE, json.dumps(environ))
+    write_private(folder / ENVIRON_FILE, json.dumps(environ))
     commands = {API: ["api", "--bind", api_url.removeprefix("http://")], WORKER: ["worker"], CLOCK: ["clock"]}
     for name, arguments in commands.items():
         log = folder / f"{name.rpartition(' ')[2]}.log"
@@ -62,7 +62,7 @@ def call_host(folder: Path, function: str, event: str) -> bytes:
     Raises:
         LocalError: it returned nothing; the message has all that was said.
     """
-    environ = json.loads((folder / _ENVIRON_FILE).read_text())
+    environ = json.loads((folder / ENVIRON_FILE).read_text())
     command = [sys.executable, "-m", "infra.host", "call", function, event]
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, check=False)
     if done.returncode:
