@@ -16,6 +16,8 @@ from probe import free_port
 from tests.e2e.conftest import StartStack
 from tests.running_stack import RunningStack
 
+pytestmark = pytest.mark.of_lambda("it deploys functions")
+
 LOCAL = Path(__file__).parents[2] / "infra" / "local"
 DEADLINE_SECONDS = 120
 STACK = "vestnik-dev"

@@ -29,6 +29,8 @@ from tests.e2e.steps import (
 )
 from tests.running_stack import RunningStack
 
+pytestmark = pytest.mark.of_lambda("a restore switches functions off; a host is stopped by hand before it")
+
 TABLES = [
     "audience",
     "audit",

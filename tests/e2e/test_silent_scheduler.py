@@ -19,6 +19,8 @@ from tests.e2e.steps import (
 from tests.running_stack import RunningStack
 from tests.silent_scheduler import SilentScheduler, silent_scheduler
 
+pytestmark = pytest.mark.of_lambda("the host's clock asks no scheduler")
+
 CLIENTS = 30
 SOON = timedelta(seconds=12)
 DISPATCHER_SECONDS = 60
