@@ -33,7 +33,7 @@ from local_error import LocalError  # noqa: E402
 from programs import read_issuer  # noqa: E402
 from shell_session import ShellSession, said_by  # noqa: E402
 from stack_events import print_event  # noqa: E402
-from stages import EMULATED, Stage, check, effective, read_stage  # noqa: E402
+from stages import EMULATED, Stage, check, effective, parameters_of, read_stage  # noqa: E402
 
 USAGE = """make deploy STAGE=dev|prod|local  [YES=1 | PLAN=1] [ADOPT=1] [PARAMETERS="Name=Value …"]
        deploy.py STAGE [--yes | --plan] [--adopt] [--parameter Name=Value …] [--info FILE]"""
@@ -98,6 +98,7 @@ def _run(options: argparse.Namespace) -> int:
     declared = json.loads(bundle.template.read_text())["Parameters"]
     earlier = deployment.parameters()
     stage = _with_own_address(_with_boundary(stage, session, who, earlier), session, earlier)
+    stage = _without_what_emulators_lack(stage, session, earlier)
     values = effective(declared, stage.given, earlier)
     check(stage, declared, values)
     kept = [name for name in declared if name in earlier and name not in stage.given]
@@ -134,6 +135,14 @@ def _with_boundary(stage: Stage, session: ShellSession, who: Mapping[str, str], 
     except iam.exceptions.NoSuchEntityException:
         return stage
     return replace(stage, given={**stage.given, "RoleBoundary": BOUNDARY})
+
+
+def _without_what_emulators_lack(stage: Stage, session: ShellSession, earlier: Mapping[str, str]) -> Stage:
+    """Have any stage work on an emulator, as the stage for emulators does, unless somebody has said otherwise."""
+    if not session.emulated:
+        return stage
+    fitting = {name: value for name, value in parameters_of(EMULATED).items() if name not in earlier}
+    return replace(stage, given={**fitting, **stage.given})
 
 
 def _with_own_address(stage: Stage, session: ShellSession, earlier: Mapping[str, str]) -> Stage:

@@ -40,12 +40,22 @@ def read_stage(name: str, environ: Mapping[str, str], overrides: Sequence[str] =
         LocalError: there is no such stage, or an override is not Name=Value.
     """
     stack_name = stack_of(name, environ)
+    said = {parameter_name(variable): environ[variable] for variable in (*SETTINGS, *SECRETS) if environ.get(variable)}
+    return Stage(name, stack_name, {**parameters_of(name), **said, **dict(map(_override, overrides))})
+
+
+def parameters_of(name: str) -> Mapping[str, str]:
+    """Read a stage's file.
+
+    Raises:
+        LocalError: there is none.
+    """
     file = FOLDER / f"{name}.json"
     if not file.exists():
         known = ", ".join(sorted(path.stem for path in FOLDER.glob("*.json")))
         raise LocalError(f"there is no infra/stages/{name}.json; stages: {known}")
-    said = {parameter_name(variable): environ[variable] for variable in (*SETTINGS, *SECRETS) if environ.get(variable)}
-    return Stage(name, stack_name, {**json.loads(file.read_text()), **said, **dict(map(_override, overrides))})
+    parameters: Mapping[str, str] = json.loads(file.read_text())
+    return parameters
 
 
 def effective(declared: Mapping[str, Any], given: Mapping[str, str], earlier: Mapping[str, str]) -> dict[str, str]:

@@ -59,7 +59,7 @@ class Principal:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         program = [sys.executable, str(ROOT / "infra/local/deploy.py"), "dev", "--yes"]
         return subprocess.run(
-            [*program, "--parameter", "RequireTls=false", "--parameter", "SavedQueries=false"],
+            program,
             env={**kept, **self.environ, "STACK_NAME": STACK, **variables},
             capture_output=True,
             text=True,
