@@ -18,6 +18,7 @@ from ulid import ULID
 from chalicelib import observability
 from chalicelib.adapters import tables
 from chalicelib.adapters.audit_repository import DynamoAuditTrail
+from chalicelib.adapters.claim_repository import DynamoClaimRepository
 from chalicelib.adapters.client_repository import DynamoClientRepository
 from chalicelib.adapters.control_repository import DynamoControlRepository
 from chalicelib.adapters.counter_repository import DynamoCounterRepository
@@ -48,6 +49,7 @@ from chalicelib.domain.delivery import Policy
 from chalicelib.domain.timezone import resolve_timezone
 from chalicelib.ports import Clock, Scheduler
 from chalicelib.services.audit_trail import Audit
+from chalicelib.services.bundles import Bundles
 from chalicelib.services.cached_mailings import CachedMailings
 from chalicelib.services.check_changed import CheckChanged
 from chalicelib.services.check_drift import CheckDrift
@@ -235,6 +237,11 @@ class Application:
         return DynamoMessageRepository(self.dynamodb)
 
     @cached_property
+    def bundles(self) -> Bundles:
+        """Whose the rows are that were planned together."""
+        return Bundles(DynamoClaimRepository(self.dynamodb), self.messages, new_id)
+
+    @cached_property
     def counters(self) -> DynamoCounterRepository:
         """The counters of mailings."""
         return DynamoCounterRepository(self.dynamodb)
@@ -388,6 +395,7 @@ class Application:
         return FollowClient(
             self.message_lists,
             self.messages,
+            self.bundles,
             self.mailings,
             self.finish_mailing,
             self.clock,
@@ -445,7 +453,9 @@ class Application:
     @cached_property
     def explain_message(self) -> ExplainMessage:
         """Says why a message is where it is."""
-        return ExplainMessage(self.messages, self.mailings, self.clients, self.clock, self.policy, self.breaker)
+        return ExplainMessage(
+            self.messages, self.bundles, self.mailings, self.clients, self.clock, self.policy, self.breaker
+        )
 
     @cached_property
     def read_journal(self) -> ReadJournal:
@@ -514,6 +524,7 @@ class Application:
             self.finish_mailing,
             self.sweep_messages,
             self.clock,
+            new_id,
             queued_grace=self.queued_grace,
         )
 
@@ -524,6 +535,7 @@ class Application:
             self.clients,
             self.message_lists,
             self.messages,
+            self.bundles,
             self.tickets,
             self.clock,
             self.policy,
@@ -588,6 +600,7 @@ class Application:
             deliver,
             self.clients,
             self.messages,
+            self.bundles,
             self.tickets,
             self.finish_mailing,
             self.clock,
@@ -691,7 +704,7 @@ class Application:
     def settle_from_log(self) -> SettleFromLog:
         """Settles what was sent after the moment to which tables were restored."""
         return SettleFromLog(
-            self.function_logs, self.mailings, self.messages, self.finish_mailing, self.clock, self.queued_grace
+            self.function_logs, self.mailings, self.messages, self.finish_mailing, self.clock, new_id, self.queued_grace
         )
 
 

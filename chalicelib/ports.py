@@ -11,6 +11,7 @@ from chalicelib.domain.audience import Member
 from chalicelib.domain.audit import AuditEntry, AuditFilter
 from chalicelib.domain.breaker import Breaker
 from chalicelib.domain.bulk_import import Import, Refusal, Tally
+from chalicelib.domain.claim import Claim
 from chalicelib.domain.client import Client, ClientChange
 from chalicelib.domain.dead_letter import DeadLetter, DeadQueue
 from chalicelib.domain.figures import DriftCheck, QueueDepth, Record, Rest, Watch
@@ -202,8 +203,8 @@ class MessageRepository(Protocol):
         """
         ...
 
-    def lease(self, ids: Sequence[int], *, now: datetime, until: datetime, version: str) -> None:
-        """Take open rows that nobody holds. Those taken are then read with this `version`."""
+    def lease(self, messages: Collection[Message], *, until: datetime, version: str) -> Sequence[Message]:
+        """Take rows that have not changed since they were read; returns those taken, as they are now."""
         ...
 
     def get_many(self, ids: Collection[int]) -> Mapping[int, Message]:
@@ -227,6 +228,21 @@ class MessageRepository(Protocol):
 
     def move_due(self, due: Sequence[DueMessage], *, now: datetime, due_at: datetime) -> Sequence[DueMessage]:
         """Move `due_at` of rows that are still due and not leased; returns those moved."""
+        ...
+
+
+class ClaimRepository(Protocol):
+    """Who claimed which bundle of planned rows."""
+
+    def claim(self, bundles: Collection[str], claim: Claim, *, expires_at: datetime) -> Mapping[str, Claim]:
+        """Claim bundles that nobody has claimed yet; returns the claim that stands for each of them.
+
+        A claim can be forgotten from `expires_at` on.
+        """
+        ...
+
+    def find(self, bundles: Collection[str]) -> Mapping[str, Claim]:
+        """Read the claims on bundles, consistently; what nobody claimed is missing from the answer."""
         ...
 
 

@@ -14,7 +14,8 @@ from chalicelib.domain.delivery import Policy
 from chalicelib.domain.mailing import Mailing
 from chalicelib.domain.message import OPEN, Message
 from chalicelib.domain.tickets import MessagesTicket
-from chalicelib.ports import CounterRepository, MessageRepository, SegmentRepository, TicketQueue
+from chalicelib.ports import ClaimRepository, CounterRepository, MessageRepository, SegmentRepository, TicketQueue
+from chalicelib.services.bundles import Bundles
 from chalicelib.services.cached_mailings import CachedMailings
 from chalicelib.services.check_changed import CheckChanged
 from chalicelib.services.check_drift import CheckDrift
@@ -44,6 +45,7 @@ from chalicelib.services.suppress_phones import SuppressPhones
 from chalicelib.services.sweep_messages import SweepMessages
 from chalicelib.services.tally import Tally
 from tests.builders import client, ulid
+from tests.fakes.claims import FakeClaimRepository
 from tests.fakes.clients import FakeClientRepository
 from tests.fakes.clock import FakeClock
 from tests.fakes.control import FakeControlRepository
@@ -116,6 +118,7 @@ class World:
     hook: Hook | None = None
 
     def __post_init__(self) -> None:
+        self.claims = FakeClaimRepository()
         self.segments = FakeSegmentRepository(self.mailings)
         self.suppressions = FakeSuppressionRepository(self.clients)
         self.messages.mailings = self.mailings
@@ -147,8 +150,21 @@ class World:
 
     def follow_client(self) -> FollowClient:
         return FollowClient(
-            self.lists, self._messages, self._mailings, self.finish(), self.clock, self.policy, QUEUED_GRACE
+            self.lists,
+            self._messages,
+            self.bundles(),
+            self._mailings,
+            self.finish(),
+            self.clock,
+            self.policy,
+            QUEUED_GRACE,
         )
+
+    def bundles(self) -> Bundles:
+        return Bundles(self._claims, self._messages, self.new_version)
+
+    def new_version(self) -> str:
+        return f"lease-{next(self._versions)}"
 
     def manage_clients(self) -> ManageClients:
         return ManageClients(
@@ -203,6 +219,7 @@ class World:
             self.finish(),
             self.sweep_messages(),
             self.clock,
+            self.new_version,
             queued_grace=QUEUED_GRACE,
         )
 
@@ -211,6 +228,7 @@ class World:
             self.clients,
             self.lists,
             self._messages,
+            self.bundles(),
             self._tickets,
             self.clock,
             self.policy,
@@ -262,10 +280,11 @@ class World:
             self.deliver(cached),
             self.clients,
             self._messages,
+            self.bundles(),
             self._tickets,
             self.finish(),
             self.clock,
-            lambda: f"lease-{next(self._versions)}",
+            self.new_version,
             executor or InlineExecutor(),
             threads,
         )
@@ -361,6 +380,10 @@ class World:
     @property
     def _mailings(self) -> FakeMailingRepository:
         return watched(self.mailings, self.hook, *MAILING_WRITES) if self.hook else self.mailings
+
+    @property
+    def _claims(self) -> ClaimRepository:
+        return watched(self.claims, self.hook, "claim") if self.hook else self.claims
 
     @property
     def _messages(self) -> MessageRepository:

@@ -40,6 +40,9 @@ _PASSING = frozenset(
 )
 
 
+_EXPECTED = frozenset({None, "ConditionalCheckFailed", "DuplicateItem"})
+
+
 class DynamoDB:
     """What the hot path needs of DynamoDB. Thread-safe, as boto3 clients are.
 
@@ -87,7 +90,7 @@ class DynamoDB:
         """Execute up to 25 PartiQL statements, each with a result of its own.
 
         Returns:
-            For each statement None, or `ConditionalCheckFailed`.
+            For each statement None, or why it took no effect: `ConditionalCheckFailed` or `DuplicateItem`.
         """
         results: list[str | None] = [None] * len(statements)
         pending = list(range(len(statements)))
@@ -99,7 +102,7 @@ class DynamoDB:
                 code = response.get("Error", {}).get("Code")
                 if code in _PASSING:
                     again.append(index)
-                elif code not in {None, "ConditionalCheckFailed"}:
+                elif code not in _EXPECTED:
                     raise RuntimeError(f"statement failed: {response['Error']}")
                 else:
                     results[index] = code

@@ -65,8 +65,7 @@ class DynamoMessageRepository:
         stored: list[Message] = []
         pending = [(message, 0) for message in messages]
         while pending:
-            version = _new_version()
-            rows = [replace(message, version=version) for message, _ in pending]
+            rows = [message for message, _ in pending]
             count = add_planned(self._stats, mailing.id, len(rows))
             reasons = self._dynamodb.write([*map(self._put_new, rows), count, *others])
             if reasons is None:
@@ -95,16 +94,13 @@ class DynamoMessageRepository:
             }
         }
 
-    def lease(self, ids: Sequence[int], *, now: datetime, until: datetime, version: str) -> None:
-        """Take open rows that nobody holds; a row that was taken is read back with this `version`."""
-        statement = (
-            f'UPDATE "{self._messages}" SET lease_until=? SET version=? SET leases=leases+1 '  # noqa: S608 - our own name
-            "WHERE id=? AND lease_until < ?"
-        )
-        self._execute(
-            (statement, [("lease_until", until), ("version", version), ("id", id_), ("lease_until", now)])
-            for id_ in ids
-        )
+    def lease(self, messages: Collection[Message], *, until: datetime, version: str) -> Sequence[Message]:
+        """Take rows that have not changed since they were read; what failed is looked at: it may have been we."""
+        leased = [replace(row, lease_until=until, version=version, leases=row.leases + 1) for row in messages]
+        results = self._change_leases(messages, leased)
+        failed = [row.id for row, result in zip(leased, results, strict=True) if result]
+        found = self.get_many(failed) if failed else {}
+        return [row for row in leased if row.id not in failed or (row.id in found and found[row.id].version == version)]
 
     def get_many(self, ids: Collection[int]) -> Mapping[int, Message]:
         """Read rows, consistently."""
@@ -113,14 +109,19 @@ class DynamoMessageRepository:
 
     def release(self, messages: Sequence[Message]) -> None:
         """Give back leased rows on which nothing was begun, as if the lease had never been."""
+        version = _new_version()
+        free = [replace(row, lease_until=UNLEASED, version=version, leases=row.leases - 1) for row in messages]
+        self._change_leases(messages, free)
+
+    def _change_leases(self, before: Iterable[Message], after: Iterable[Message]) -> list[str | None]:
         statement = (
-            f'UPDATE "{self._messages}" SET lease_until=? SET version=? SET leases=leases-1 '  # noqa: S608 - our own name
+            f'UPDATE "{self._messages}" SET lease_until=? SET version=? SET leases=? '  # noqa: S608 - our own name
             "WHERE id=? AND version=?"
         )
-        version = _new_version()
-        self._execute(
-            (statement, [("lease_until", UNLEASED), ("version", version), ("id", row.id), ("version", row.version)])
-            for row in messages
+        changed = ("lease_until", "version", "leases")
+        return self._execute(
+            (statement, [*((name, getattr(new, name)) for name in changed), ("id", old.id), ("version", old.version)])
+            for old, new in zip(before, after, strict=True)
         )
 
     def record(self, mailing_id: str, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:

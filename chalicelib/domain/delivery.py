@@ -10,7 +10,6 @@ from chalicelib.domain.client import Client
 from chalicelib.domain.local_window import next_opening
 from chalicelib.domain.mailing import NOT_STARTED, STOPPED, Mailing, MailingStatus, OnUncertain
 from chalicelib.domain.message import (
-    UNLEASED,
     Message,
     Outcome,
     Reason,
@@ -76,8 +75,8 @@ class Leave:
 Decision = Send | PutOff | End | Leave
 
 
-def planned(mailing: Mailing, client_id: str, now: datetime, queued_grace: timedelta) -> Message:
-    """Make the row of a client in a mailing, queued; the repository gives it its version."""
+def planned(mailing: Mailing, client_id: str, bundle: str, now: datetime, queued_grace: timedelta) -> Message:
+    """Make the row of a client in a mailing, queued, in a bundle: until it comes due, it is whose that is."""
     id_ = message_id(mailing.id, client_id)
     return Message(
         id=id_,
@@ -86,9 +85,9 @@ def planned(mailing: Mailing, client_id: str, now: datetime, queued_grace: timed
         mailing_shard=mailing.part_of(id_),
         status=Status.QUEUED,
         created_at=now,
-        version="",
+        version=bundle,
         due_at=now + queued_grace,
-        lease_until=UNLEASED,
+        lease_until=now + queued_grace,
     )
 
 

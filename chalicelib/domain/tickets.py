@@ -103,6 +103,7 @@ class StartEvent(BaseModel):
 
 
 AnyTicket = TypeVar("AnyTicket", bound=BaseModel)
+Dealt = TypeVar("Dealt")
 
 
 def read(shape: type[AnyTicket], body: str) -> AnyTicket:
@@ -126,9 +127,9 @@ def _path(location: tuple[int | str, ...]) -> str:
     return ".".join(parts) or "ticket"
 
 
-def deal_out(ids: Sequence[int]) -> list[Sequence[int]]:
-    """Cut ids into tickets."""
-    return [ids[start : start + IDS_PER_TICKET] for start in range(0, len(ids), IDS_PER_TICKET)]
+def deal_out(messages: Sequence[Dealt]) -> list[Sequence[Dealt]]:
+    """Cut what is to be a message each, or ids of messages, into tickets."""
+    return [messages[start : start + IDS_PER_TICKET] for start in range(0, len(messages), IDS_PER_TICKET)]
 
 
 def delays(messages: Iterable[tuple[Message, timedelta]]) -> list[tuple[Sequence[int], timedelta]]:

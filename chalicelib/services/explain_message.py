@@ -6,6 +6,7 @@ from chalicelib.domain.delivery import Policy
 from chalicelib.domain.explain import Explanation, explain
 from chalicelib.domain.message import Message
 from chalicelib.ports import ClientRepository, Clock, MailingRepository, MessageRepository
+from chalicelib.services.bundles import Bundles
 from chalicelib.services.existing import existing_message
 from chalicelib.services.shared_breaker import SharedBreaker
 
@@ -15,6 +16,7 @@ class ExplainMessage:
     """The use case of those who ask why a client got nothing, or when it will. Everything is read consistently."""
 
     messages: MessageRepository
+    bundles: Bundles
     mailings: MailingRepository
     clients: ClientRepository
     clock: Clock
@@ -30,4 +32,6 @@ class ExplainMessage:
         message = existing_message(self.messages, message_id)
         mailing = self.mailings.get(message.mailing_id)
         client = self.clients.get(message.client_id)
-        return message, explain(message, mailing, client, self.clock(), self.policy, self.breaker.current())
+        now = self.clock()
+        seen = self.bundles.seen(message, now)
+        return message, explain(seen, mailing, client, now, self.policy, self.breaker.current())

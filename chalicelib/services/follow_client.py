@@ -9,9 +9,10 @@ from datetime import timedelta
 from chalicelib.domain.client import Client
 from chalicelib.domain.delivery import Policy, follow
 from chalicelib.domain.mailing import Mailing
-from chalicelib.domain.message import Message
+from chalicelib.domain.message import Message, Outcome
 from chalicelib.errors import TransientError
 from chalicelib.ports import Clock, MailingRepository, MessageLists, MessageRepository
+from chalicelib.services.bundles import Bundles
 from chalicelib.services.finish_mailing import FinishMailing
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ class FollowClient:
 
     lists: MessageLists
     messages: MessageRepository
+    bundles: Bundles
     mailings: MailingRepository
     finish: FinishMailing
     clock: Clock
@@ -67,8 +69,11 @@ class FollowClient:
 
     def _cancel(self, mailing: Mailing, client: Client | None, rows: Iterable[Message]) -> int:
         now = self.clock()
-        changes = [follow(row, mailing, client, now, self.policy, self.queued_grace) for row in rows]
-        stored = self.messages.record(mailing.id, [change for change in changes if change])
+
+        def change(row: Message) -> Outcome | None:
+            return follow(row, mailing, client, now, self.policy, self.queued_grace)
+
+        stored = self.messages.record(mailing.id, self.bundles.change(rows, change, now))
         if stored:
             self.finish(mailing.id)
         return len(stored)

@@ -17,6 +17,7 @@ from chalicelib.ports import (
     Clock,
     MailingRepository,
     MessageRepository,
+    NewId,
     SegmentRepository,
     TicketQueue,
 )
@@ -47,6 +48,7 @@ class PlanSegment:
     finish: FinishMailing
     sweep: SweepMessages
     clock: Clock
+    new_version: NewId
     queued_grace: timedelta
 
     def __call__(self, ticket: SegmentTicket, stop_at: datetime) -> None:
@@ -98,7 +100,12 @@ class PlanSegment:
 
     def _plan(self, mailing: Mailing, members: Sequence[Member]) -> int:
         now = self.clock()
-        rows = [planned(mailing, member.client_id, now, self.queued_grace) for member in members]
+        rows = [
+            planned(mailing, member.client_id, bundle, now, self.queued_grace)
+            for ticket in deal_out(members)
+            for bundle in [self.new_version()]
+            for member in ticket
+        ]
         stored = self.messages.plan(mailing, rows)
         untouched = [row.id for row in stored if row.status is Status.QUEUED]
         self.tickets.send_messages(mailing, [(ids, timedelta()) for ids in deal_out(untouched)])

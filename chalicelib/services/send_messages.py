@@ -3,7 +3,7 @@
 import logging
 import queue
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,12 +11,14 @@ from datetime import datetime, timedelta
 
 from chalicelib.correlation import CORRELATION_ID, correlated
 from chalicelib.domain.breaker import Hold
+from chalicelib.domain.claim import Claim
 from chalicelib.domain.client import Client
 from chalicelib.domain.delivery import is_sent_at
 from chalicelib.domain.message import Message, Outcome
 from chalicelib.domain.tickets import MessagesTicket, deal_out, delays
 from chalicelib.errors import TransientError
 from chalicelib.ports import ClientRepository, Clock, MessageRepository, NewId, TicketQueue
+from chalicelib.services.bundles import Bundles
 from chalicelib.services.deliver_message import DeliverMessage, Undone
 from chalicelib.services.finish_mailing import FinishMailing
 
@@ -25,6 +27,7 @@ logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=30)
 FLUSH_AFTER = timedelta(seconds=1)
 FULL = 96  # outcomes of four tickets
+CLAIM_MARGIN = timedelta(seconds=1)  # behind the end of a claim, whose last moment is still its owner's
 NO_SHARE = (1.0, 3.0)  # seconds, for tickets of a run that may make no request
 
 
@@ -40,10 +43,11 @@ class SendMessages:
     deliver: DeliverMessage
     clients: ClientRepository
     messages: MessageRepository
+    bundles: Bundles
     tickets: TicketQueue
     finish: FinishMailing
     clock: Clock
-    new_version: NewId
+    new_id: NewId
     executor: Executor
     threads: int
 
@@ -74,6 +78,7 @@ class _Run:
     def __init__(self, service: SendMessages, tickets: Sequence[MessagesTicket], stop_at: datetime) -> None:
         self._service = service
         self._stop_at = stop_at
+        self._owner = service.new_id()
         self._begin_until = stop_at - service.deliver.policy.request_timeout
         self._waiting = deque(enumerate(tickets))
         self._correlation_ids = {ticket.mailing_id: ticket.correlation_id for ticket in tickets}
@@ -115,7 +120,7 @@ class _Run:
             elif hold := gate.hold():
                 self._put_back(hold)
             else:
-                self._begin(self._next_tickets(at_once))
+                self._begin(self._next_tickets(at_once), together=at_once >= FULL)
 
     def _next_tickets(self, rows: int) -> list[tuple[int, MessagesTicket]]:
         """Take tickets for so many rows; what is too many of a ticket waits on."""
@@ -144,31 +149,44 @@ class _Run:
             if mailing is not None and is_sent_at(mailing, now):
                 held.append((position, ticket, max(min(hold.until, mailing.end_at) - now, timedelta())))
             else:
-                self._begin([(position, ticket)])
+                self._begin([(position, ticket)], together=True)
         self._send_again(held)
 
-    def _begin(self, tickets: Sequence[tuple[int, MessagesTicket]]) -> None:
+    def _begin(self, tickets: Sequence[tuple[int, MessagesTicket]], *, together: bool) -> None:
         service = self._service
         positions = {id_: position for position, ticket in tickets for id_ in ticket.message_ids}
-        now = service.clock()
-        version = service.new_version()
         try:
-            service.messages.lease(list(positions), now=now, until=now + LEASE, version=version)
             rows = service.messages.get_many(positions.keys())
-            leased = [row for row in rows.values() if row.version == version]
+            now = service.clock()
+            taken = service.bundles.take(rows.values(), Claim(self._owner, now + LEASE), now, together=together)
             read_at = service.clock()
-            clients = service.clients.get_many({row.client_id for row in leased})
+            clients = service.clients.get_many({row.client_id for row in taken.ours})
         except Exception:
             logger.exception("tickets could not be begun", extra=_ids_of(tickets))
             self._failed.update(positions.values())
             return
         if missing := positions.keys() - rows.keys():
             logger.warning("rows do not exist: dropped", extra=_ids_of(tickets) | {"message_ids": sorted(missing)})
-        if others := [row.id for row in rows.values() if row.version != version]:
+        if others := rows.keys() - {row.id for row in taken.ours}:
             logger.info("rows ended or in other hands", extra=_ids_of(tickets) | {"message_ids": sorted(others)})
-        for row in leased:
+        self._look_again(taken.later, positions)
+        for row in taken.ours:
             self._flying += 1
             service.executor.submit(self._deliver, positions[row.id], row, clients.get(row.client_id), read_at)
+
+    def _look_again(self, rows: Iterable[Message], positions: Mapping[int, int]) -> None:
+        """Queue tickets for rows of bundles that others have claimed: those may be about other rows of them."""
+        now = self._service.clock()
+        by_mailing = defaultdict(list)
+        for row in rows:
+            left = (row.lease_until or now) - now
+            by_mailing[row.mailing_id].append((row, max(left, timedelta()) + CLAIM_MARGIN))
+        for mailing_id, group in by_mailing.items():
+            try:
+                self._queue(mailing_id, delays(group))
+            except Exception:
+                logger.exception("tickets could not be put off", extra=self._ids(mailing_id))
+                self._failed.update(positions[row.id] for row, _ in group)
 
     def _deliver(self, position: int, message: Message, client: Client | None, read_at: datetime) -> None:
         outcome: Outcome | Undone | None = None

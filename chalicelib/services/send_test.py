@@ -57,7 +57,9 @@ class SendTest:
         if client.suppressed:
             raise ConflictError("the client is suppressed and gets no messages, no tests either")
         test = self._test_of(mailing, test_id or self.new_id())
-        message = self.messages.plan_alone(test, planned(test, client_id, test.created_at, self.queued_grace))
+        message = self.messages.plan_alone(
+            test, planned(test, client_id, self.new_id(), test.created_at, self.queued_grace)
+        )
         ids = {"mailing_id": test.id, "message_id": message.id, "client_id": client_id}
         logger.info("test queued", extra=ids | {"test_of": mailing_id})
         did(mailing_id, client_id=client_id, message_id=message.id)

@@ -10,7 +10,7 @@ from chalicelib.domain.delivery import planned
 from chalicelib.domain.logged_request import SEARCHES, LoggedRequest
 from chalicelib.domain.mailing import STOPPED, Mailing
 from chalicelib.domain.message import Message
-from chalicelib.ports import Clock, FunctionLogs, MailingRepository, MessageRepository
+from chalicelib.ports import Clock, FunctionLogs, MailingRepository, MessageRepository, NewId
 from chalicelib.services.finish_mailing import FinishMailing
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ class SettleFromLog:
     messages: MessageRepository
     finish: FinishMailing
     clock: Clock
+    new_version: NewId
     queued_grace: timedelta
 
     def __call__(self, since: datetime) -> Settlement:
@@ -81,5 +82,5 @@ class SettleFromLog:
         return len(self.messages.record(mailing.id, [outcome for outcome in outcomes if outcome]))
 
     def _row(self, mailing: Mailing, request: LoggedRequest) -> Message:
-        row = planned(mailing, request.client_id, self.clock(), self.queued_grace)
+        row = planned(mailing, request.client_id, self.new_version(), self.clock(), self.queued_grace)
         return replace(row, id=request.message_id, mailing_shard=mailing.part_of(request.message_id))

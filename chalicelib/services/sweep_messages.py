@@ -11,6 +11,7 @@ from chalicelib.domain.message import Message, Outcome, Status, retried
 from chalicelib.domain.segment import Segment, SegmentKind
 from chalicelib.domain.tickets import deal_out, delays
 from chalicelib.ports import ClientRepository, Clock, MessageLists, MessageRepository, TicketQueue
+from chalicelib.services.bundles import Bundles
 
 ROWS_PER_PAGE = 480  # five full transactions
 
@@ -26,6 +27,7 @@ class SweepMessages:
     clients: ClientRepository
     lists: MessageLists
     messages: MessageRepository
+    bundles: Bundles
     tickets: TicketQueue
     clock: Clock
     policy: Policy
@@ -37,8 +39,11 @@ class SweepMessages:
         rows = self.messages.get_many(page.items)
         clients = self._clients(segment, rows)
         now = self.clock()
-        changes = [self._change(segment, row, mailing, clients.get(row.client_id), now) for row in rows.values()]
-        stored = self.messages.record(mailing.id, [change for change in changes if change])
+
+        def change(row: Message) -> Outcome | None:
+            return self._change(segment, row, mailing, clients.get(row.client_id), now)
+
+        stored = self.messages.record(mailing.id, self.bundles.change(rows.values(), change, now))
         self._queue(mailing, [outcome.after for outcome in stored], now)
         if page.next:
             return len(stored), replace(segment, cursor_after=page.next)

@@ -28,8 +28,12 @@ OPEN = ENDED | {
     "lease_until": {"N": "0"},
 }
 LEASE = (
-    'UPDATE "vestnik-messages" SET lease_until=? SET version=? SET leases=leases+1 WHERE id=? AND lease_until < ?',
-    [{"N": "5000"}, {"S": "mine"}, {"N": "7"}, {"N": "2000"}],
+    'UPDATE "vestnik-messages" SET lease_until=? SET version=? SET leases=? WHERE id=? AND version=?',
+    [{"N": "5000"}, {"S": "mine"}, {"N": "1"}, {"N": "7"}, {"S": "v1"}],
+)
+CLAIM = (
+    "INSERT INTO \"vestnik-control\" VALUE {'name':?,'owner':?,'claimed_until':?,'expires_at':?}",
+    [{"S": "claim#v1"}, {"S": "me"}, {"N": "5000"}, {"N": "9"}],
 )
 MOVE = (
     'UPDATE "vestnik-messages" SET due_at=? SET version=? WHERE id=? AND due_at=? AND lease_until < ?',
@@ -66,6 +70,12 @@ def test_a_message_takes_nine_units_from_plan_to_outcome() -> None:
     assert meter.measure(executed(LEASE, answers=[{}])).writes == {"messages": 1}
     outcome = put(ENDED, ConditionExpression="version = :read", ExpressionAttributeValues={":read": {"S": "mine"}})
     assert meter.measure(transaction(outcome)) == Units(writes={"messages": 2 + 1}, assumed=0)
+
+
+def test_a_claim_takes_a_unit_whether_it_is_the_first_or_not() -> None:
+    meter = UnitMeter()
+    late = {"Error": {"Code": "DuplicateItem"}}
+    assert meter.measure(executed(CLAIM, CLAIM, answers=[{}, late])) == Units(writes={"control": 2}, assumed=0)
 
 
 def test_a_put_off_moves_the_due_entry() -> None:

@@ -23,7 +23,12 @@ REMEMBERED = 20_000  # items, some 5 KB each; what is forgotten is counted as if
 WRITE_BYTES, READ_BYTES = 1024, 4096
 OK = 200
 FREE = frozenset({"DescribeTable", "DescribeTimeToLive"})
-CONDITION_FAILED = ("ConditionalCheckFailedException", "TransactionCanceledException", "ConditionalCheckFailed")
+CONDITION_FAILED = (
+    "ConditionalCheckFailedException",
+    "TransactionCanceledException",
+    "ConditionalCheckFailed",
+    "DuplicateItem",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,9 @@ _SECTIONS = re.compile(r"\b(SET|REMOVE|ADD|DELETE)\b")
 _SET = re.compile(r"([#\w]+)\s*=\s*[^:=]*?(:\w+)")
 _ADD = re.compile(r"([#\w]+)\s+(:\w+)")
 _STATEMENT = re.compile(r'UPDATE "([^"]+)" (SET .+) WHERE (.+)')
-_ASSIGNMENT = re.compile(r"(\w+)=(\?|\w+[+-]\d+)")
+_INSERT = re.compile(r'INSERT INTO "([^"]+)" VALUE \{(.+)\}')
+_ASSIGNMENT = re.compile(r"(\w+)=\?")
 _COMPARISON = re.compile(r"(\w+)\s*(=|<=?|>=?)\s*\?")
-COUNTED: Value = {"N": "1"}
-"""Stands for a number that was counted up: of about its size, and different."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +94,16 @@ def _changes(
 
 
 def _executed(statement: str, parameters: Sequence[Value]) -> Write:
+    if made := _INSERT.fullmatch(statement):
+        table = table_shapes()[base_name(made[1])]
+        item = dict(zip(re.findall(r"'(\w+)':\?", made[2]), parameters, strict=True))
+        return Write(table, table.key_of(item), item, is_new=True)
     read = _STATEMENT.fullmatch(statement)
     if read is None:
         raise ValueError(f"what does this statement write? {statement}")
     table = table_shapes()[base_name(read[1])]
     left = iter(parameters)
-    changes = {name: next(left) if value == "?" else COUNTED for name, value in _ASSIGNMENT.findall(read[2])}
+    changes = {name: next(left) for name in _ASSIGNMENT.findall(read[2])}
     asked = [(name, sign, next(left)) for name, sign in _COMPARISON.findall(read[3])]
     key = {name: value for name, sign, value in asked if sign == "=" and name in table.keys}
     return Write(table, table.key_of(key), changes=key | changes)

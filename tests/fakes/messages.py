@@ -53,7 +53,7 @@ class FakeMessageRepository:
                 return taken
             k += 1
             id_ = message_id(*pair, k)
-        self.stored[id_] = replace(message, id=id_, version=self._version())
+        self.stored[id_] = replace(message, id=id_)
         self.counts[mailing.id][Status.QUEUED] += 1
         return self.stored[id_]
 
@@ -63,12 +63,16 @@ class FakeMessageRepository:
                 self.mailings.create(mailing)
             return self._plan(mailing, message)
 
-    def lease(self, ids: Sequence[int], *, now: datetime, until: datetime, version: str) -> None:
+    def lease(self, messages: Collection[Message], *, until: datetime, version: str) -> Sequence[Message]:
         with self._lock:
-            for id_ in ids:
-                row = self.stored.get(id_)
-                if row and row.lease_until and row.lease_until < now:
-                    self.stored[id_] = replace(row, lease_until=until, version=version, leases=row.leases + 1)
+            return [leased for message in messages if (leased := self._lease(message, until, version))]
+
+    def _lease(self, message: Message, until: datetime, version: str) -> Message | None:
+        row = self.stored.get(message.id)
+        if row is None or row.version != message.version:
+            return None
+        self.stored[row.id] = replace(row, lease_until=until, version=version, leases=message.leases + 1)
+        return self.stored[row.id]
 
     def get_many(self, ids: Collection[int]) -> Mapping[int, Message]:
         with self._lock:
@@ -80,7 +84,7 @@ class FakeMessageRepository:
                 row = self.stored.get(message.id)
                 if row and row.version == message.version:
                     self.stored[row.id] = replace(
-                        row, lease_until=UNLEASED, version=self._version(), leases=row.leases - 1
+                        row, lease_until=UNLEASED, version=self._version(), leases=message.leases - 1
                     )
 
     def record(self, mailing_id: str, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:

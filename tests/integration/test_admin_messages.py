@@ -36,6 +36,7 @@ def planned(built: Application, mailing: Mailing, number: int, held: int = 0) ->
                 client_id=ulid(each),
                 mailing_shard=mailing.message_parts[0],
                 lease_until=utc_now() + HOUR if each <= held else UNLEASED,
+                leases=int(each <= held),
                 due_at=utc_now() + HOUR,
             )
         )

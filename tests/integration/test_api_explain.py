@@ -28,9 +28,9 @@ def row(built: Application, running: Mailing) -> Message:
     return planned(built, running, UNLEASED)
 
 
-def planned(built: Application, mailing: Mailing, lease_until: datetime) -> Message:
+def planned(built: Application, mailing: Mailing, lease_until: datetime, leases: int = 0) -> Message:
     built.clients.create(CLIENT)
-    row = message(mailing_shard=f"{mailing.id}#00", lease_until=lease_until, due_at=utc_now() + HOUR)
+    row = message(mailing_shard=f"{mailing.id}#00", lease_until=lease_until, leases=leases, due_at=utc_now() + HOUR)
     (stored,) = built.messages.plan(mailing, [row])
     return stored
 
@@ -115,7 +115,7 @@ def test_a_message_is_explained_after_its_client_is_gone(api: Gateway, row: Mess
 def test_a_message_in_a_senders_hands_is_explained_after_its_mailing_and_client_are_gone(
     api: Gateway, built: Application, running: Mailing
 ) -> None:
-    row = planned(built, running, utc_now() + HOUR)
+    row = planned(built, running, utc_now() + HOUR, leases=1)
     assert api("DELETE", f"/clients/{row.client_id}").status == 204
     assert "Its client was deleted: it is cancelled" in explained(api, row).json["explanation"]
     assert api("DELETE", f"/mailings/{row.mailing_id}").status == 204

@@ -80,13 +80,12 @@ def execute(dynamodb: AwsClient, *statements: tuple[str, list[dict[str, str]]]) 
     return [response.get("Error", {}).get("Code") for response in answer["Responses"]]
 
 
-LEASE = f'UPDATE "{TABLE}" SET lease_until=? SET version=? SET leases=leases+1 WHERE id=? AND lease_until < ?'  # noqa: S608
-RELEASE = f'UPDATE "{TABLE}" SET lease_until=? SET version=? SET leases=leases-1 WHERE id=? AND version=?'  # noqa: S608
+LEASE = f'UPDATE "{TABLE}" SET lease_until=? SET version=? SET leases=? WHERE id=? AND version=?'  # noqa: S608
 MOVE = f'UPDATE "{TABLE}" SET due_at=? SET version=? WHERE id=? AND due_at=? AND lease_until < ?'  # noqa: S608
 
 
-def lease(id_: int, now: int = 5) -> tuple[str, list[dict[str, str]]]:
-    return LEASE, [{"N": "35"}, {"S": "mine"}, {"N": str(id_)}, {"N": str(now)}]
+def lease(id_: int) -> tuple[str, list[dict[str, str]]]:
+    return LEASE, [{"N": "35"}, {"S": "mine"}, {"N": "1"}, {"N": str(id_)}, {"S": "v1"}]
 
 
 def test_statements_have_a_result_each_and_go_on_after_one_that_failed(
@@ -105,8 +104,8 @@ def test_a_statement_never_makes_a_row(dynamodb: AwsClient, row: dict[str, Any])
 
 def test_a_lease_is_released_by_its_version_alone(dynamodb: AwsClient, row: dict[str, Any]) -> None:
     execute(dynamodb, lease(1))
-    stranger = (RELEASE, [{"N": "0"}, {"S": "v2"}, {"N": "1"}, {"S": "v1"}])
-    owner = (RELEASE, [{"N": "0"}, {"S": "v3"}, {"N": "1"}, {"S": "mine"}])
+    stranger = (LEASE, [{"N": "0"}, {"S": "v2"}, {"N": "0"}, {"N": "1"}, {"S": "v1"}])
+    owner = (LEASE, [{"N": "0"}, {"S": "v3"}, {"N": "0"}, {"N": "1"}, {"S": "mine"}])
     assert execute(dynamodb, stranger, owner) == ["ConditionalCheckFailed", None]
     assert read(dynamodb) == row | {"version": {"S": "v3"}}
 
@@ -114,8 +113,18 @@ def test_a_lease_is_released_by_its_version_alone(dynamodb: AwsClient, row: dict
 def test_a_condition_on_an_attribute_that_is_not_there_fails(dynamodb: AwsClient, row: dict[str, Any]) -> None:
     ended = {name: value for name, value in row.items() if name != "lease_until"}
     dynamodb.put_item(TableName=TABLE, Item=ended)
-    assert execute(dynamodb, lease(1)) == ["ConditionalCheckFailed"]
+    move = (MOVE, [{"N": "20"}, {"S": "v2"}, {"N": "1"}, {"N": "10"}, {"N": "11"}])
+    assert execute(dynamodb, move) == ["ConditionalCheckFailed"]
     assert read(dynamodb) == ended
+
+
+def test_of_two_inserts_the_first_counts(dynamodb: AwsClient, row: dict[str, Any]) -> None:
+    insert = f"INSERT INTO \"{TABLE}\" VALUE {{'id':?,'version':?}}"
+    mine, theirs = ([{"N": "2"}, {"S": version}] for version in ("mine", "theirs"))
+    assert execute(dynamodb, (insert, mine), (insert, theirs)) == [None, "DuplicateItem"]
+    assert read(dynamodb, 2) == {"id": {"N": "2"}, "version": {"S": "mine"}}
+    assert execute(dynamodb, (insert, [{"N": "1"}, {"S": "mine"}])) == ["DuplicateItem"]
+    assert read(dynamodb) == row
 
 
 def test_due_rows_move_and_the_index_is_sparse(dynamodb: AwsClient, row: dict[str, Any]) -> None:

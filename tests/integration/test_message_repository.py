@@ -64,7 +64,7 @@ def hasty(stored: DynamoMessageRepository, pauses: list[float]) -> DynamoMessage
 
 def row(number: int, **changes: object) -> Message:
     client_id = ulid(number)
-    return message(id=message_id(MAILING.id, client_id), client_id=client_id, version="", **changes)
+    return message(id=message_id(MAILING.id, client_id), client_id=client_id, **changes)
 
 
 def plan(messages: Repository, *numbers: int) -> list[Message]:
@@ -77,8 +77,9 @@ def read(messages: Repository, rows: Sequence[Message]) -> list[Message]:
 
 
 def lease(messages: Repository, rows: Sequence[Message], version: str = "mine", now: datetime = NOW) -> list[Message]:
-    messages.lease([one.id for one in rows], now=now, until=now + 30 * SECOND, version=version)
-    return [one for one in read(messages, rows) if one.version == version]
+    leased = list(messages.lease(rows, until=now + 30 * SECOND, version=version))
+    assert leased == [one for one in read(messages, rows) if one.version == version]
+    return leased
 
 
 def sent(before: Message) -> Outcome:
@@ -203,27 +204,23 @@ def test_more_rows_than_a_batch_holds_are_leased(messages: Repository) -> None:
     assert len(lease(messages, rows)) == 51
 
 
-@pytest.mark.parametrize(("later", "taken"), [(SECOND, False), (30 * SECOND, False), (31 * SECOND, True)])
-def test_a_leased_row_is_taken_over_only_when_the_lease_is_over(
-    messages: Repository,
-    later: timedelta,
-    taken: bool,  # noqa: FBT001 - a column of the table
-) -> None:
+def test_a_leased_row_is_taken_over_by_who_read_it_since(messages: Repository) -> None:
     rows = plan(messages, 1)
     (mine,) = lease(messages, rows)
-    theirs = lease(messages, rows, "theirs", NOW + later)
-    if taken:
-        assert theirs == [replace(mine, lease_until=NOW + later + 30 * SECOND, leases=2, version="theirs")]
-    else:
-        assert theirs == []
-        assert read(messages, rows) == [mine]
+    assert lease(messages, rows, "theirs") == []
+    assert read(messages, rows) == [mine]
+    later = NOW + 31 * SECOND
+    assert lease(messages, [mine], "theirs", later) == [
+        replace(mine, lease_until=later + 30 * SECOND, leases=2, version="theirs")
+    ]
 
 
 def test_ended_and_missing_rows_are_not_leased(messages: Repository) -> None:
     first, second = plan(messages, 1, 2)
     messages.record(MAILING.id, [sent(first)])
     before = read(messages, [first])
-    messages.lease([first.id, 12345, second.id], now=NOW, until=UNTIL, version="mine")
+    missing = replace(second, id=12345)
+    assert messages.lease([first, missing, second], until=UNTIL, version="mine") == read(messages, [second])
     assert read(messages, [first]) == before
     assert read(messages, [second])[0].version == "mine"
     assert messages.get_many([12345]) == {}
@@ -232,14 +229,15 @@ def test_ended_and_missing_rows_are_not_leased(messages: Repository) -> None:
 def test_a_released_row_is_as_if_it_had_never_been_leased(messages: Repository) -> None:
     rows = plan(messages, *range(1, 28))
     messages.release(lease(messages, rows))
-    assert unversioned(read(messages, rows)) == unversioned(rows)
-    assert len(lease(messages, rows, "next")) == 27
+    released = read(messages, rows)
+    assert unversioned(released) == unversioned(rows)
+    assert len(lease(messages, released, "next")) == 27
 
 
 def test_who_lost_the_lease_cannot_release_it(messages: Repository) -> None:
     rows = plan(messages, 1)
     mine = lease(messages, rows)
-    (theirs,) = lease(messages, rows, "theirs", NOW + 60 * SECOND)
+    (theirs,) = lease(messages, mine, "theirs", NOW + 60 * SECOND)
     messages.release(mine)
     assert read(messages, rows) == [theirs]
 
@@ -280,7 +278,7 @@ def test_without_the_lease_sent_is_carried_over_and_everything_else_dropped(mess
     rows = plan(messages, 1, 2, 3, 4)
     mine = lease(messages, rows)
     later = NOW + 60 * SECOND
-    theirs = lease(messages, rows[:3], "theirs", later)
+    theirs = lease(messages, mine[:3], "theirs", later)
     messages.record(MAILING.id, [deferred(theirs[2], later)])
     with log_lines(logging.WARNING) as lines:
         stored = messages.record(MAILING.id, [sent(mine[0]), deferred(mine[1]), sent(mine[2]), failed(mine[3])])
@@ -443,7 +441,7 @@ def test_a_transport_retry_keeps_its_token(stored: DynamoMessageRepository) -> N
 def test_where_a_conflict_and_a_lost_lease_meet_the_rest_is_recorded(stored: DynamoMessageRepository) -> None:
     rows = plan(stored, 1, 2, 3)
     mine = lease(stored, rows)
-    theirs = lease(stored, rows[:1], "theirs", NOW + 60 * SECOND)
+    theirs = lease(stored, mine[:1], "theirs", NOW + 60 * SECOND)
     fault = cancelled("TransactionConflict", "None", "None", "None", "None")
     with answered(stored._dynamodb.client, "TransactWriteItems", fault) as calls:
         recorded = stored.record(MAILING.id, [deferred(mine[0]), sent(mine[1]), deferred(mine[2])])
@@ -489,8 +487,9 @@ def test_statements_that_were_throttled_are_executed_again_alone(stored: DynamoM
     # The first one is said to be done and so is not sent again; it stays as it was, since nobody did it.
     fault = statement_errors(None, "ThrottlingError", "ProvisionedThroughputExceeded")
     with answered(stored._dynamodb.client, "BatchExecuteStatement", fault) as calls:
-        leased = lease(stored, rows)
-    assert leased == [replace(one, lease_until=UNTIL, leases=1, version="mine") for one in rows[1:]]
+        stored.lease(rows, until=UNTIL, version="mine")
+    leased = [replace(one, lease_until=UNTIL, leases=1, version="mine") for one in rows[1:]]
+    assert read(stored, rows) == [rows[0], *leased]
     assert [len(call["Statements"]) for call in calls] == [3, 2]
 
 

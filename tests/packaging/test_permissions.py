@@ -3,6 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from chalicelib.adapters.claim_repository import PREFIX as CLAIM_PREFIX
 from chalicelib.adapters.figure_repository import SERVICE
 from chalicelib.adapters.kept_answers import PREFIX
 from chalicelib.adapters.report_claims import PREFIX as REPORT_PREFIX
@@ -126,7 +127,7 @@ def test_the_report_may_write_its_own_items_and_send_from_its_sender_and_nothing
 
 
 def test_check_of_counters_may_write_nothing_but_counters(template: Part) -> None:
-    writes = {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "PartiQLUpdate"}
+    writes = {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "PartiQLUpdate", "PartiQLInsert"}
     writing = [
         (action, str(statement["Resource"]["Fn::Sub"]).rpartition("-")[2])
         for statement in statements(template, "DriftCheckRole")
@@ -146,10 +147,23 @@ def test_the_api_may_write_of_what_senders_share_its_own_items_only(template: Pa
 
     assert [(statement["Action"], statement["Condition"]) for statement in writing] == [
         (
+            ["dynamodb:BatchGetItem", "dynamodb:PartiQLInsert"],
+            {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{CLAIM_PREFIX}#*"]}},
+        ),
+        (
             ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
             {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{PREFIX}#*"]}},
-        )
+        ),
     ]
+
+
+def test_who_changes_rows_may_claim_their_bundles_and_unclaim_none(template: Part) -> None:
+    for role in ("ApiRole", "PlanSegmentRole", "SenderRole", "ImporterRole"):
+        (claiming,) = (each for each in statements(template, role) if "dynamodb:PartiQLInsert" in each["Action"])
+
+        assert claiming["Action"] == ["dynamodb:BatchGetItem", "dynamodb:PartiQLInsert"]
+        assert str(claiming["Resource"]).count("-control") == 1
+        assert claiming["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{CLAIM_PREFIX}#*"]}}
 
 
 def test_the_dispatcher_may_write_of_counters_what_is_kept_for_figures_only(template: Part) -> None:
@@ -215,6 +229,7 @@ def test_the_importer_may_write_what_its_rows_concern_and_nothing_else(template:
         "messages/index/by_client": {"Query"},
         "stats": {"UpdateItem", "Query"},
         "imports": {"BatchGetItem", "PutItem", "UpdateItem"},
+        "control": {"BatchGetItem", "PartiQLInsert"},  # claims on bundles of rows
     }
 
 

@@ -225,7 +225,7 @@ def test_drift_is_found_once_the_rows_rest(monkeypatch: pytest.MonkeyPatch) -> N
 
     def lease(left: int) -> None:
         one = open_rows[left]
-        made.messages.lease([one.id], now=NOW, until=LATER, version=f"lease {left}")
+        made.messages.lease([one], until=LATER, version=f"lease {left}")
 
     meanwhile(made, monkeypatch, lease, times=3)  # one look at four parts
     report = checked(made, RUNNING)

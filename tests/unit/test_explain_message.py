@@ -19,8 +19,8 @@ RUNNING = mailing(status=MailingStatus.RUNNING)
 
 def explaining(clock: FakeClock, clients: FakeClientRepository, *mailings: FakeMailingRepository) -> ExplainMessage:
     (of_mailings,) = mailings or (FakeMailingRepository(RUNNING),)
-    breaker = World(clock=clock).shared_breaker()
-    return ExplainMessage(FakeMessageRepository(ROW), of_mailings, clients, clock, POLICY, breaker)
+    made = World(clock=clock, messages=FakeMessageRepository(ROW))
+    return ExplainMessage(made.messages, made.bundles(), of_mailings, clients, clock, POLICY, made.shared_breaker())
 
 
 def test_a_message_is_explained_by_its_mailing_and_client_as_they_are_at_this_moment() -> None:

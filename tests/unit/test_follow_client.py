@@ -61,7 +61,7 @@ def test_mailing_without_another_open_message_is_finished() -> None:
 
 def test_ended_messages_and_those_in_a_senders_hands_are_left() -> None:
     made = world()
-    add(made, row(1, status=Status.SENT), row(2, lease_until=NOW + LEASE), row(3, lease_until=NOW))
+    add(made, row(1, status=Status.SENT), row(2, lease_until=NOW + LEASE, leases=1), row(3, lease_until=NOW))
 
     made.manage_clients().delete(ulid(1))
 

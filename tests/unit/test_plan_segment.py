@@ -10,7 +10,7 @@ import pytest
 from chalicelib.domain.audience import AudienceFilter
 from chalicelib.domain.client import Client
 from chalicelib.domain.mailing import Mailing, MailingStatus
-from chalicelib.domain.message import UNLEASED, Message, Status, message_id
+from chalicelib.domain.message import Message, Status, message_id
 from chalicelib.domain.tickets import SegmentTicket
 from chalicelib.errors import TransientError
 from chalicelib.services.plan_segment import READ_LIMIT, ROWS_PER_PAGE
@@ -68,7 +68,7 @@ def test_a_row_says_all_that_its_way_needs() -> None:
         created_at=NOW + timedelta(seconds=5),
         version=row.version,
         due_at=NOW + timedelta(minutes=15, seconds=5),
-        lease_until=UNLEASED,
+        lease_until=NOW + timedelta(minutes=15, seconds=5),
     )
     assert row.version
 

@@ -76,7 +76,9 @@ class Restored:
 
     def settle(self) -> Settlement:
         world = self.world
-        service = SettleFromLog(self.log, world.mailings, world._messages, world.finish(), world.clock, QUEUED_GRACE)
+        service = SettleFromLog(
+            self.log, world.mailings, world._messages, world.finish(), world.clock, world.new_version, QUEUED_GRACE
+        )
         return service(NOW - MINUTE)
 
     def run(self) -> None:

@@ -176,7 +176,7 @@ def test_suppressions_are_spread() -> None:
 
 
 def test_a_message_in_a_senders_hands_is_left_to_it() -> None:
-    made = world(row(1, lease_until=NOW + timedelta(seconds=30)))
+    made = world(row(1, lease_until=NOW + timedelta(seconds=30), leases=1))
     made.suppress().one(ONE.phone)
     assert ends(made) == [QUEUED]
     assert made.mailings.stored[RUNNING.id].status is MailingStatus.RUNNING
