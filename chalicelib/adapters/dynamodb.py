@@ -10,6 +10,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.adapters.light_client import lighten
 from chalicelib.errors import TransientError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class DynamoDB:
             read_timeout=5,
             retries={"mode": "standard", "total_max_attempts": 4},
         )
-        self.client: DynamoDBClient = client or boto3.client("dynamodb", config=config)
+        self.client: DynamoDBClient = client or lighten(boto3.client("dynamodb", config=config))
         self._sleep = sleep
 
     def write(self, items: Sequence[Any]) -> list[Item] | None:
