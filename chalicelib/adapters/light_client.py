@@ -15,8 +15,13 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _DOCUMENT = {"type": "structure", "members": {}, "document": True}
-# An item of an answer; and all of a request by which the hot path reads, writes, or executes statements.
-_PASSED_ON = ("AttributeMap", "BatchGetRequestMap", "TransactWriteItemList", "PartiQLBatchRequest")
+_PASSED_ON = (
+    "AttributeMap",  # any item of an answer
+    "BatchGetRequestMap",
+    "PartiQLBatchRequest",
+    "PartiQLBatchResponse",
+    "TransactWriteItemList",
+)
 
 
 def lighten(client: "DynamoDBClient") -> "DynamoDBClient":

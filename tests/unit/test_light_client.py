@@ -46,11 +46,16 @@ def test_no_attribute_is_binary(model: type[Model]) -> None:
     ("operation", "call", "answer"),
     [
         ("BatchGetItem", lambda client: client.batch_get_item(RequestItems={}), {"Responses": {"things": [ITEM]}}),
+        (
+            "BatchExecuteStatement",
+            lambda client: client.batch_execute_statement(Statements=[]),
+            {"Responses": [{"TableName": "things", "Item": ITEM}, {"Unheard": "of"}]},
+        ),
         ("GetItem", lambda client: client.get_item(TableName="things", Key={}), {"Item": ITEM}),
         ("Query", lambda client: client.query(TableName="things"), {"Items": [ITEM]}),
     ],
 )
-def test_items_come_as_the_answer_has_them(
+def test_items_and_results_come_as_the_answer_has_them(
     light: Client, operation: str, call: Callable[[Client], dict[str, Any]], answer: dict[str, Any]
 ) -> None:
     with answered(light, operation, (200, answer)):
@@ -114,14 +119,24 @@ def test_requests_are_not_searched_for_names_of_tables(light: Client) -> None:
 
 
 def test_the_endpoint_of_the_account_is_found_without_it(light: Client) -> None:
-    asked = []
+    asked = [request.url for request in requests(boto3.client("dynamodb"), light)]
+    assert asked == ["https://123456789012.ddb.us-east-1.amazonaws.com/"] * 2
 
-    def answer(request: AWSPreparedRequest, **_: object) -> AWSResponse:
-        asked.append(request.url)
+
+def test_requests_name_who_makes_them(light: Client) -> None:
+    (request,) = requests(light)
+    assert request.headers["User-Agent"].startswith(b"vestnik ")
+
+
+def requests(*clients: Client) -> list[Any]:
+    """Catch what each of these clients would send."""
+    caught: list[Any] = []  # botocore's types call headers text, which are bytes
+
+    def catch(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        caught.append(request)
         return as_response(request.url, (200, {}))
 
-    other: Client = boto3.client("dynamodb")
-    for client in (other, light):
-        client.meta.events.register("before-send.dynamodb", answer)
+    for client in clients:
+        client.meta.events.register("before-send.dynamodb", catch)
         client.transact_write_items(TransactItems=[{"Put": {"TableName": "things", "Item": {"id": {"S": "1"}}}}])
-    assert asked == ["https://123456789012.ddb.us-east-1.amazonaws.com/"] * 2
+    return caught
