@@ -4,14 +4,26 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
+from pynamodb.attributes import Attribute, NumberAttribute, UnicodeAttribute
 from pynamodb.models import Model
 
 Item = Mapping[str, Mapping[str, Any]]
 Stored = TypeVar("Stored")
 
+# Most rows hold several of these, and a number costs on its whole way; other defaults are stored, so that conditions
+# find them.
+_LEFT_OUT = (None, 0, False)
+# All numbers of ours are whole: without PynamoDB's way over JSON, ten times as fast.
+_PLAIN: Mapping[type[Attribute[Any]], tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    NumberAttribute: (str, int),
+    UnicodeAttribute: (str, str),
+}
+
 
 class ItemCodec(Generic[Stored]):
-    """Write and read flat objects whose fields are named and typed as the model's attributes.
+    """Write and read flat objects whose fields are named and typed as the model's attributes, numbers as whole ones.
+
+    A field that is None, or whose default is 0 or False and that has it, is not stored.
 
     Args:
         model: says which attribute is stored under which type, and how.
@@ -29,22 +41,27 @@ class ItemCodec(Generic[Stored]):
         extra: Callable[[Stored], Mapping[str, Any]] | None = None,
     ) -> None:
         attributes = model.get_attributes()
-        fields = [field.name for field in dataclasses.fields(shape)]  # type: ignore[arg-type]
-        unknown = set(fields) - set(attributes)
+        fields = dataclasses.fields(shape)  # type: ignore[arg-type]
+        unknown = {field.name for field in fields} - set(attributes)
         if unknown:
             raise TypeError(f"{model.__name__} has no attributes {sorted(unknown)}")
         self._build = build or shape
         self._extra = extra
-        self._attributes = {name: (attribute.attr_type, attribute.serialize) for name, attribute in attributes.items()}
-        self._writers = [(name, *self._attributes[name]) for name in fields]
-        self._readers = [(name, attributes[name].attr_type, attributes[name].deserialize) for name in fields]
+        self._attributes = {name: _conversions(attribute) for name, attribute in attributes.items()}
+        self._writers = []
+        self._readers = []
+        for field in fields:
+            kind, serialize, deserialize = self._attributes[field.name]
+            absent = field.default if field.default in _LEFT_OUT else None
+            self._writers.append((field.name, kind, serialize, absent))
+            self._readers.append((field.name, kind, deserialize))
 
     def encode(self, stored: Stored) -> dict[str, dict[str, Any]]:
-        """Make the item; a field that is None is not stored."""
+        """Make the item."""
         item = {
             name: {kind: serialize(value)}
-            for name, kind, serialize in self._writers
-            if (value := getattr(stored, name)) is not None
+            for name, kind, serialize, absent in self._writers
+            if (value := getattr(stored, name)) is not None and value != absent
         }
         if self._extra:
             item |= {name: self.value(name, value) for name, value in self._extra(stored).items()}
@@ -58,5 +75,10 @@ class ItemCodec(Generic[Stored]):
 
     def value(self, name: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the attribute holds
         """Write one value as the attribute of this name is stored: for keys and conditions."""
-        kind, serialize = self._attributes[name]
+        kind, serialize, _ = self._attributes[name]
         return {kind: serialize(value)}
+
+
+def _conversions(attribute: Attribute[Any]) -> tuple[str, Callable[[Any], Any], Callable[[Any], Any]]:
+    plain = _PLAIN.get(type(attribute), (attribute.serialize, attribute.deserialize))
+    return (attribute.attr_type, *plain)

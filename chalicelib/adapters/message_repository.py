@@ -160,12 +160,12 @@ class DynamoMessageRepository:
         return outcomes
 
     def _puts(self, outcomes: Iterable[Outcome]) -> Iterable[Item]:
-        version = _new_version()
+        version = {"version": CODEC.value("version", _new_version())}
         for outcome in outcomes:
             yield {
                 "Put": {
                     "TableName": self._messages,
-                    "Item": CODEC.encode(replace(outcome.after, version=version)),
+                    "Item": CODEC.encode(outcome.after) | version,
                     "ConditionExpression": "version = :read",
                     "ExpressionAttributeValues": {":read": {"S": outcome.before.version}},
                     "ReturnValuesOnConditionCheckFailure": "ALL_OLD",

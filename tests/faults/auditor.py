@@ -289,8 +289,7 @@ def _row(item: Mapping[str, Any]) -> AuditedRow:
         item["client_id"]["S"],
         item["status"]["S"],
         item["reason"]["S"] if "reason" in item else None,
-        int(item["attempts"]["N"]),
-        int(item["uncertain"]["N"]),
+        *(int(item[name]["N"]) if name in item else 0 for name in ("attempts", "uncertain")),
     )
 
 
