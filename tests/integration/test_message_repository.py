@@ -64,11 +64,11 @@ def hasty(stored: DynamoMessageRepository, pauses: list[float]) -> DynamoMessage
 
 def row(number: int, **changes: object) -> Message:
     client_id = ulid(number)
-    return message(id=message_id(MAILING.id, client_id), client_id=client_id, **changes)
+    return message(id=message_id(MAILING.id, client_id), client_id=client_id, version="", **changes)
 
 
 def plan(messages: Repository, *numbers: int) -> list[Message]:
-    return list(messages.plan(MAILING, [row(number) for number in numbers]))
+    return list(messages.plan(MAILING, [replace(row(number), version=f"v{number}") for number in numbers]))
 
 
 def read(messages: Repository, rows: Sequence[Message]) -> list[Message]:
@@ -160,10 +160,10 @@ def test_a_mailing_is_stored_with_its_only_row(messages: Repository) -> None:
     id_ = message_id(test.id, ulid(1))
     # Another pair has the first choice of an id already.
     taken = messages.plan(MAILING, [replace(row(2), id=id_)])
-    stored = messages.plan_alone(test, message(id=id_, mailing_id=test.id, client_id=ulid(1), version=""))
+    stored = messages.plan_alone(test, message(id=id_, mailing_id=test.id, client_id=ulid(1), version="v1"))
     assert stored.id == message_id(test.id, ulid(1), 1)
     assert read(messages, [stored]) == [stored]
-    assert stored.version
+    assert stored.version == "v1"
     assert read(messages, taken) == taken
     mailings = messages.mailings if isinstance(messages, FakeMessageRepository) else DynamoMailingRepository()
     assert mailings.get(test.id) == test
