@@ -19,8 +19,7 @@ from chalicelib.ports import DueMessage
 logger = logging.getLogger(__name__)
 
 DUE_SHARDS = 32
-ROWS_PER_PLAN = 99  # and one counter make a transaction of 100
-ROWS_PER_RECORD = 96  # four tickets, with their counters below 100
+ROWS_PER_WRITE = 96  # four tickets, with their counters below 100
 
 
 def _build(**attributes: Any) -> Message:  # noqa: ANN401 - attributes of a message by name
@@ -52,8 +51,8 @@ class DynamoMessageRepository:
         self._mailings = MailingItem.Meta.table_name
 
     def plan(self, mailing: Mailing, messages: Sequence[Message]) -> Sequence[Message]:
-        """Store rows that do not exist yet and count them; up to 99 a transaction."""
-        return [row for chunk in chunks(messages, ROWS_PER_PLAN) for row in self._plan_chunk(mailing, chunk)]
+        """Store rows that do not exist yet and count them; up to 96 a transaction."""
+        return [row for chunk in chunks(messages, ROWS_PER_WRITE) for row in self._plan_chunk(mailing, chunk)]
 
     def plan_alone(self, mailing: Mailing, message: Message) -> Message:
         """Store a mailing, whose id nobody else can have, with its only row and counter: in one transaction, once."""
@@ -128,7 +127,7 @@ class DynamoMessageRepository:
         """Store outcomes with their counters, up to 96 a transaction."""
         return [
             stored
-            for chunk in chunks(outcomes, ROWS_PER_RECORD)
+            for chunk in chunks(outcomes, ROWS_PER_WRITE)
             for stored in self._record_chunk(mailing_id, list(chunk))
         ]
 

@@ -27,7 +27,8 @@ from chalicelib.services.sweep_messages import SweepMessages
 logger = logging.getLogger(__name__)
 
 SEGMENT_GRACE = timedelta(minutes=7)  # above the visibility timeout of the plan queue
-ROWS_PER_PAGE = 495  # five full transactions
+ROWS_AT_FIRST = 96  # one transaction: senders begin while the rest of the page is planned
+ROWS_PER_PAGE = 480  # five full transactions
 READ_LIMIT = 500
 
 
@@ -106,10 +107,11 @@ class PlanSegment:
             for bundle in [self.new_version()]
             for member in ticket
         ]
-        stored = self.messages.plan(mailing, rows)
-        untouched = [row.id for row in stored if row.status is Status.QUEUED]
-        self.tickets.send_messages(mailing, [(ids, timedelta()) for ids in deal_out(untouched)])
-        return len(stored)
+        for part in filter(None, (rows[:ROWS_AT_FIRST], rows[ROWS_AT_FIRST:])):
+            stored = self.messages.plan(mailing, part)
+            untouched = [row.id for row in stored if row.status is Status.QUEUED]
+            self.tickets.send_messages(mailing, [(ids, timedelta()) for ids in deal_out(untouched)])
+        return len(rows)
 
 
 def _is_wanted(mailing: Mailing | None, segment: Segment) -> TypeGuard[Mailing]:
