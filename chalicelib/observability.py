@@ -15,7 +15,8 @@ from chalicelib.correlation import ids_at_hand
 SERVICE = "vestnik"
 NAMESPACE = "Vestnik"
 
-logger = Logger(service=SERVICE, level="INFO", utc=True, use_rfc3339=True)
+# Messages are text: Powertools would try to read each as JSON first.
+logger = Logger(service=SERVICE, level="INFO", utc=True, use_rfc3339=True, json_deserializer=str)
 
 
 def _with_ids(record: logging.LogRecord) -> bool:

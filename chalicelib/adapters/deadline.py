@@ -24,12 +24,13 @@ class Call:
     Attributes:
         connected: the request may have reached the other side.
         overdue: the watchdog ended it.
+        ended: it is over, in whatever way.
     """
 
     def __init__(self) -> None:
         self.connected = False
         self.overdue = False
-        self._ended = False
+        self.ended = False
         self._sock: socket.socket | None = None
         self._lock = threading.Lock()
 
@@ -48,13 +49,13 @@ class Call:
     def end(self) -> None:
         """Leave the socket alone from here on: it may carry another call."""
         with self._lock:
-            self._ended = True
+            self.ended = True
             self._sock = None
 
     def cut(self) -> None:
         """Shut the socket, unless the call has ended."""
         with self._lock:
-            if self._ended:
+            if self.ended:
                 return
             self.overdue = True
             if self._sock is not None:
@@ -154,7 +155,10 @@ class DeadlineAdapter(HTTPAdapter):
 
 
 class _Watchdog:
-    """A thread that cuts calls when they are overdue; started with the first call."""
+    """A thread that cuts calls when they are overdue; started with the first call.
+
+    It sleeps until the oldest call that goes on is due, not until each of those that have ended since would have been.
+    """
 
     def __init__(self) -> None:
         self._calls: list[tuple[float, int, Call]] = []
@@ -175,8 +179,11 @@ class _Watchdog:
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._calls:
+                while self._calls and self._calls[0][2].ended:
+                    heapq.heappop(self._calls)
+                if not self._calls:
                     self._changed.wait()
+                    continue
                 deadline, _, call = self._calls[0]
                 remaining = deadline - time.monotonic()
                 if remaining > 0:

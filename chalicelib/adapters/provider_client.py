@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -76,7 +76,7 @@ class ProviderClient:
         self._adapter = DeadlineAdapter(pool_size)
         self._session = requests.Session()
         self._session.trust_env = False
-        self._prepared: tuple[str | None, requests.PreparedRequest] = (None, requests.PreparedRequest())
+        self._headers: tuple[str | None, Mapping[str, str | bytes]] = (None, {})
 
     def send(self, message_id: int, phone: str, text: str, timeout_seconds: float) -> Answer:
         """Make one request; with a token that was replaced since, a second."""
@@ -101,9 +101,9 @@ class ProviderClient:
         remaining = started + timeout_seconds - time.monotonic()
         if _is_late(started, timeout_seconds) or not (token.isascii() and token.isprintable()):
             return _NO_TOKEN
-        request = self._prepared_for(token).copy()
-        request.url, request.body = url, body
-        request.headers["Content-Length"] = str(len(body))
+        request = requests.PreparedRequest()
+        request.method, request.url, request.body = "POST", url, body
+        request.headers = {**self._headers_for(token), "Content-Length": str(len(body))}  # type: ignore[assignment]
         if correlation_id := current_correlation_id():
             request.headers["X-Request-Id"] = correlation_id
         timeouts = (min(self._connect_timeout_seconds, remaining), remaining)
@@ -120,14 +120,14 @@ class ProviderClient:
                 return Answer(AnswerKind.UNCERTAIN, "timeout")
         return _classify(response, content)
 
-    def _prepared_for(self, token: str) -> requests.PreparedRequest:
+    def _headers_for(self, token: str) -> Mapping[str, str | bytes]:
         """Return what all requests with a token share: `requests` takes longer to prepare one than to send it."""
-        known, prepared = self._prepared
+        known, headers = self._headers
         if known != token:
-            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-            prepared = self._session.prepare_request(requests.Request("POST", self._base_url, headers=headers))
-            self._prepared = (token, prepared)
-        return prepared
+            own = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+            headers = dict(self._session.prepare_request(requests.Request("POST", self._base_url, headers=own)).headers)
+            self._headers = (token, headers)
+        return headers
 
 
 def _is_late(started: float, timeout_seconds: float) -> bool:

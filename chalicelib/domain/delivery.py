@@ -29,6 +29,7 @@ MAX_TAKEOVERS = 5
 # wait for their time.
 FOR_MAILING = frozenset({Reason.WINDOW, Reason.PAUSED})
 FOR_PROVIDER = frozenset({Reason.OUTAGE, Reason.RATE})
+_ASKED_AFRESH = FOR_MAILING | FOR_PROVIDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def decide(  # noqa: C901, PLR0911 - a table of rules in their order of preceden
         return End(Status.EXPIRED)
     if mailing.status in NOT_STARTED:
         return Leave("not started")
-    not_before = None if message.reason in FOR_MAILING | FOR_PROVIDER else message.not_before
+    not_before = None if message.reason in _ASKED_AFRESH else message.not_before
     if not_before is not None and now < not_before - EARLY_TICKET:
         return Leave("not due")
     if mailing.status is MailingStatus.PAUSED:
@@ -198,7 +199,7 @@ def settle(
         last_error=answer.error or message.last_error,
     )
     if answer.kind is AnswerKind.ACCEPTED:
-        after = replace(ended(tried, Status.SENT, expires_at=expires_at), sent_at=now)
+        after = ended(tried, Status.SENT, expires_at=expires_at, sent_at=now)
     elif answer.kind is AnswerKind.REFUSED:
         after = ended(tried, Status.FAILED, Reason.REFUSED, expires_at=expires_at)
     elif held_for_good:

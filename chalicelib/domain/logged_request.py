@@ -56,8 +56,8 @@ class LoggedRequest:
         """
         tried = replace(message, attempts=max(message.attempts, self.attempts))
         if self.accepted and message.status is not Status.SENT:
-            after = ended(tried, Status.SENT, expires_at=mailing.rows_expire_at)
-            return Outcome(message, replace(after, sent_at=self.at))
+            after = ended(tried, Status.SENT, expires_at=mailing.rows_expire_at, sent_at=self.at)
+            return Outcome(message, after)
         if not self.accepted and message.is_open:
             after = ended(tried, Status.FAILED, Reason.UNCERTAIN, expires_at=mailing.rows_expire_at)
             return Outcome(message, replace(after, uncertain=max(message.uncertain, 1)))

@@ -107,8 +107,9 @@ class Outcome:
             replace(current, attempts=attempts, version=self.after.version),
             Status.SENT,
             expires_at=self.after.expires_at,
+            sent_at=self.after.sent_at,
         )
-        return Outcome(current, replace(after, sent_at=self.after.sent_at))
+        return Outcome(current, after)
 
 
 def message_id(mailing_id: str, client_id: str, k: int = 0) -> int:
@@ -117,7 +118,14 @@ def message_id(mailing_id: str, client_id: str, k: int = 0) -> int:
     return int.from_bytes(digest) >> (64 - _ID_BITS) or 1
 
 
-def ended(message: Message, status: Status, reason: Reason | None = None, *, expires_at: datetime | None) -> Message:
+def ended(
+    message: Message,
+    status: Status,
+    reason: Reason | None = None,
+    *,
+    expires_at: datetime | None,
+    sent_at: datetime | None = None,
+) -> Message:
     """End a message for good; nothing that speaks of a next step remains."""
     return replace(
         message,
@@ -127,6 +135,7 @@ def ended(message: Message, status: Status, reason: Reason | None = None, *, exp
         not_before=None,
         lease_until=None,
         leases=0,
+        sent_at=sent_at,
         expires_at=expires_at,
     )
 

@@ -4,6 +4,7 @@ Each run of a sender adds its counts to those of all runs before, in one write. 
 a message its row says.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -28,14 +29,16 @@ _OK = 200
 _CODES = frozenset(code for codes in FORESEEN.values() for code in codes)
 _NOT_CALLED = "no_token"
 _CALL, _CALL_MS, _ANSWER, _PUT_OFF, _ATTEMPTS = "call.", "call_ms", "answer.", "put_off.", "attempts"
+_CALLS = (*(f"{_CALL}{bound:g}" for bound in CALL_SECONDS), f"{_CALL}{_BEYOND}")
 
 
 def count_answer(answer: Answer) -> Counter[str]:
     """Count a call of the provider; without a token none was made."""
-    counts = Counter({f"{_ANSWER}{answer.kind.value}.{code_of(answer)}": 1})
+    counts: Counter[str] = Counter()
+    counts[f"{_ANSWER}{answer.kind.value}.{code_of(answer)}"] = 1
     if answer.error != _NOT_CALLED:
-        bucket = next((f"{bound:g}" for bound in CALL_SECONDS if answer.duration_ms <= bound * 1000), _BEYOND)
-        counts += Counter({f"{_CALL}{bucket}": 1, _CALL_MS: answer.duration_ms})
+        counts[_CALLS[bisect_left(CALL_SECONDS, answer.duration_ms / 1000)]] = 1
+        counts[_CALL_MS] = answer.duration_ms
     return counts
 
 
