@@ -1,7 +1,8 @@
 """The rules of delivery, pure: what to do with a row before a request, and what an answer makes of it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from chalicelib.domain.answer import Answer, AnswerKind
 from chalicelib.domain.backoff import Backoff, Uniform
@@ -189,28 +190,27 @@ def settle(
     if answer.kind is AnswerKind.UNAUTHORIZED or (probe and is_bad(answer) and not held_for_good):
         # The message is not to blame: no attempt is counted, and the row waits with all others.
         until = hold.until if hold else now + policy.backoff.delay(_OUTAGE_STEP, uniform)
-        waiting = put_off(message, min(until, mailing.end_at), Reason.OUTAGE, now=now)
-        return Outcome(message, replace(waiting, uncertain=uncertain, last_error=answer.error), answer.error)
+        until = min(until, mailing.end_at)
+        waiting = put_off(message, until, Reason.OUTAGE, now=now, uncertain=uncertain, last_error=answer.error)
+        return Outcome(message, waiting, answer.error)
 
-    tried = replace(
-        message,
-        attempts=message.attempts + 1,
-        uncertain=uncertain,
-        last_error=answer.error or message.last_error,
-    )
+    attempts = message.attempts + 1
+    since_queued = attempts - message.attempts_before
+    last_error = answer.error or message.last_error
+    tried: dict[str, Any] = {"attempts": attempts, "uncertain": uncertain, "last_error": last_error}
     if answer.kind is AnswerKind.ACCEPTED:
-        after = ended(tried, Status.SENT, expires_at=expires_at, sent_at=now)
+        after = ended(message, Status.SENT, expires_at=expires_at, sent_at=now, **tried)
     elif answer.kind is AnswerKind.REFUSED:
-        after = ended(tried, Status.FAILED, Reason.REFUSED, expires_at=expires_at)
+        after = ended(message, Status.FAILED, Reason.REFUSED, expires_at=expires_at, **tried)
     elif held_for_good:
-        after = ended(tried, Status.FAILED, Reason.UNCERTAIN, expires_at=expires_at)
-    elif tried.attempts - tried.attempts_before >= policy.max_attempts:
-        after = ended(tried, Status.FAILED, Reason.ATTEMPTS, expires_at=expires_at)
+        after = ended(message, Status.FAILED, Reason.UNCERTAIN, expires_at=expires_at, **tried)
+    elif since_queued >= policy.max_attempts:
+        after = ended(message, Status.FAILED, Reason.ATTEMPTS, expires_at=expires_at, **tried)
     else:
         wait = answer.retry_after
         if wait is None:
-            wait = policy.backoff.delay(tried.attempts - tried.attempts_before, uniform)
-        after = put_off(tried, min(now + wait, mailing.end_at), Reason.RETRY, now=now)
+            wait = policy.backoff.delay(since_queued, uniform)
+        after = put_off(message, min(now + wait, mailing.end_at), Reason.RETRY, now=now, **tried)
     return Outcome(message, after, answer.error)
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 MAX_TICKET_DELAY = timedelta(minutes=15)  # what SQS allows
 PUT_OFF_GRACE = timedelta(minutes=2)
@@ -102,12 +103,13 @@ class Outcome:
         """
         if self.after.status is not Status.SENT or current is None or not current.is_open:
             return None
-        attempts = current.attempts + self.after.attempts - self.before.attempts
         after = ended(
-            replace(current, attempts=attempts, version=self.after.version),
+            current,
             Status.SENT,
             expires_at=self.after.expires_at,
             sent_at=self.after.sent_at,
+            attempts=current.attempts + self.after.attempts - self.before.attempts,
+            version=self.after.version,
         )
         return Outcome(current, after)
 
@@ -124,9 +126,9 @@ def ended(
     reason: Reason | None = None,
     *,
     expires_at: datetime | None,
-    sent_at: datetime | None = None,
+    **also: Any,  # noqa: ANN401 - fields of a message
 ) -> Message:
-    """End a message for good; nothing that speaks of a next step remains."""
+    """End a message for good; nothing that speaks of a next step remains. `also` is what changes with it."""
     return replace(
         message,
         status=status,
@@ -135,13 +137,20 @@ def ended(
         not_before=None,
         lease_until=None,
         leases=0,
-        sent_at=sent_at,
         expires_at=expires_at,
+        **also,
     )
 
 
-def put_off(message: Message, until: datetime, reason: Reason, *, now: datetime) -> Message:
-    """Defer a message until a moment.
+def put_off(
+    message: Message,
+    until: datetime,
+    reason: Reason,
+    *,
+    now: datetime,
+    **also: Any,  # noqa: ANN401 - fields of a message
+) -> Message:
+    """Defer a message until a moment. `also` is what changes with it.
 
     A short wait goes by a delayed ticket, and `due_at` is the safety net behind it; a long one by `due_at` alone.
     """
@@ -154,6 +163,7 @@ def put_off(message: Message, until: datetime, reason: Reason, *, now: datetime)
         due_at=due_at,
         lease_until=UNLEASED,
         leases=0,
+        **also,
     )
 
 
