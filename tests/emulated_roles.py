@@ -9,9 +9,9 @@ def allow_in_other_words(iam: Any, stack_name: str) -> None:  # noqa: ANN401 - b
 
     It looks for every schedule in the group `default`. It asks for sqs:SendMessageBatch, sqs:DeleteMessageBatch and
     sqs:ChangeMessageVisibilityBatch, and for dynamodb:BatchExecuteStatement on no table in particular, where AWS asks
-    for sqs:SendMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and dynamodb:PartiQLUpdate: of PartiQL it is
-    seen who may use it, not on what. It names a log group without the `:*` that AWS has at its end. Nor does it know of
-    which identity ses:SendRawEmail is.
+    for sqs:SendMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and dynamodb:PartiQLUpdate or PartiQLInsert: of
+    PartiQL it is seen who may use it, not on what. It names a log group without the `:*` that AWS has at its end. Nor
+    does it know of which identity ses:SendRawEmail is.
     """
     for role in (role["RoleName"] for role in iam.list_roles()["Roles"]):
         for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
@@ -29,7 +29,7 @@ def allow_in_other_words(iam: Any, stack_name: str) -> None:  # noqa: ANN401 - b
                     statement["Resource"] = [*groups, *(name.removesuffix(":*") for name in groups)]
                 if "ses:SendRawEmail" in statement["Action"]:
                     statement["Resource"] = "*"
-                if "dynamodb:PartiQLUpdate" in statement["Action"]:
+                if {"dynamodb:PartiQLUpdate", "dynamodb:PartiQLInsert"} & set(statement["Action"]):
                     batch = {"Effect": "Allow", "Action": "dynamodb:BatchExecuteStatement", "Resource": "*"}
                     document["Statement"].append(batch)
             said = json.dumps(document).replace(f":schedule/{stack_name}/", ":schedule/default/")

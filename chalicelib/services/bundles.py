@@ -47,13 +47,12 @@ class Bundles:
             together: whether all rows of a bundle will be requested before `claim` is over; else they are taken one
                 by one, so that who is sent the others need not wait for that.
         """
-        ours, later, free = [], [], []
         opened = [row for row in rows if row.is_open]
-        claims = self._claim((row for row in opened if is_bundled(row, now)), claim if together else DISSOLVED)
-        for row in opened:
-            if not is_bundled(row, now):
-                free += [row] * (row.lease_until is not None and row.lease_until < now)
-                continue
+        bundled = [row for row in opened if is_bundled(row, now)]
+        free = [row for row in opened if row.lease_until is not None and row.lease_until < now]
+        ours, later = [], []
+        claims = self._claim(bundled, claim if together else DISSOLVED)
+        for row in bundled:
             stands = claims[row.version]
             held = as_held(row, stands)
             if stands.until < now:

@@ -118,6 +118,7 @@ def sandbox() -> Iterator[Sandbox]:
         finally:
             application.cache_clear()
             bind("unbound")
+            observability.configure("INFO")
 
 
 def _resources(client: Callable[[str], Any]) -> dict[str, str]:

@@ -187,7 +187,7 @@ def deleted_client(user: User) -> list[Audit]:
 
 
 def lost_tickets(user: User) -> list[Audit]:
-    """All tickets are lost; the dispatcher looks at segments and rows."""
+    """All tickets are lost; the dispatcher looks at segments and rows, and somebody at a message that nobody sends."""
     user.add_clients(LARGE)
     mailing = user.mail()
     user.deployment.start()
@@ -197,6 +197,8 @@ def lost_tickets(user: User) -> list[Audit]:
     while user.deployment.work_once("plan"):
         pass
     user.deployment.queues["send"].lose()
+    for row in user.rows(mailing)[:1]:
+        assert user.ask("GET", f"/messages/{row['id']}/explain")["facts"]["leased_until"] is None
     return [user.ended(mailing)]
 
 
