@@ -204,7 +204,9 @@ def _answer(visit: Visit, view: Callable[..., object], wanted: Mapping[str, Any]
 def _shown(visit: Visit, answer: object) -> Response:
     match answer:
         case Page(template, values, status, added):
-            html = render(template, visit.preferences, {"visit": visit, "Role": Role, **values})
+            may_be_read_again = visit.request.method == "GET" and status == HTTPStatus.OK
+            always = {"visit": visit, "Role": Role, "may_be_read_again": may_be_read_again}
+            html = render(template, visit.preferences, {**always, **values})
             headers: dict[str, str | list[str]] = {
                 "Content-Type": "text/html; charset=utf-8",
                 "Content-Security-Policy": CONTENT_SECURITY_POLICY,

@@ -123,6 +123,7 @@ def test_a_keyboard_is_enough(visits: Visits, audience: str) -> None:
         page.keyboard.type("sender")
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", level=1)).to_have_text("Dashboard")
+        expect(page.get_by_role("contentinfo")).to_have_text("Times in Europe/Moscow")  # read once more for it
 
         press(page, page.get_by_role("link", name="Mailings", exact=True))
         expect(page.get_by_role("heading", level=1)).to_have_text("Mailings")

@@ -196,6 +196,7 @@ def test_whoever_has_no_role_is_told_whom_to_ask(
     assert_refused(answer, 403, "https://v.example/roles", visitor)
     assert "Ask whoever manages the users" in answer.text
     assert "Svetlana Sender" in answer.text
+    assert "data-zone" not in answer.text  # or the browser would read it again, with a code that is spent
 
 
 def test_without_an_issuer_that_answers_a_page_says_so(

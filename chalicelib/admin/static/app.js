@@ -2,7 +2,8 @@
 "use strict";
 
 // The browser knows the reader's zone: the first visit tells the server, which asks for it in `preferences`. A page that
-// answers a form names no zone and is not read again: that would send the form twice.
+// answers a form, or tells of a failure, marks no zone and is not read again: that would send the form, or the issuer's
+// code, twice.
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const root = document.querySelector("a.brand")?.getAttribute("href") ?? "./";
 if (zone && !/(^|;\s*)zone=/.test(document.cookie)) {
