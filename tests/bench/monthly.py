@@ -1,7 +1,7 @@
 """`make cost`: what a month costs on AWS, by service: idle, and with a million and ten million messages.
 
 What stands there is counted in the packaged template; what a message takes is what `make bench ONLY=cost` measured at
-10,000 clients on 2026-11-23 (docs/PERFORMANCE.md). Beside it stand the provider's bill, traffic to it (requests of
+10,000 clients on 2026-11-24 (docs/PERFORMANCE.md). Beside it stand the provider's bill, traffic to it (requests of
 half a kilobyte at 0.09 USD a GB), the API's callers and the importer.
 """
 
@@ -17,7 +17,7 @@ from tests.merged_template import Part, of_type, queue_sources
 
 MONTHS = (0, 1_000_000, 10_000_000)
 # Measured: USD a million messages.
-WRITES_AND_READS, LAMBDA, LOGS, TICKETS = 5.93, 0.15, 0.19, 0.01
+WRITES_AND_READS, LAMBDA, LOGS, TICKETS = 5.34, 0.09, 0.21, 0.01
 # Measured, and the figures for those who watch reckoned on top: USD a month of a run a minute, all services.
 DISPATCHER = 3.3
 # Told each minute, and only while there is something to tell (docs/OPERATIONS.md).

@@ -16,14 +16,16 @@ MANY_CLIENTS = 200
 phones = map(str, count(79_160_000_000))
 
 
-def load_clients(stack: RunningStack, number: int, tag: str, *, timezone: str = "Asia/Yekaterinburg") -> list[str]:
+def load_clients(
+    stack: RunningStack, number: int, tag: str, *, timezone: str = "Asia/Yekaterinburg", connections: int | None = None
+) -> list[str]:
     def load(phone: str) -> str:
         answer = stack.request("POST", "/clients", {"phone": phone, "tag": tag, "timezone": timezone})
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
     # Who asks several things at once has as many processes of the API start: each takes as long as a hundred clients.
-    with ThreadPoolExecutor(4 if number > MANY_CLIENTS else 1) as pool:
+    with ThreadPoolExecutor(connections or (4 if number > MANY_CLIENTS else 1)) as pool:
         return list(pool.map(load, [next(phones) for _ in range(number)]))
 
 
