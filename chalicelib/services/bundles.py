@@ -42,7 +42,7 @@ class Bundles:
 
         Args:
             rows: as they were read.
-            claim: who takes them, and until when.
+            claim: who takes them, and until when; the same owner must ask for a row once only.
             now: the moment.
             together: whether all rows of a bundle will be requested before `claim` is over; else they are taken one
                 by one, so that who is sent the others need not wait for that.

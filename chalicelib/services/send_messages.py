@@ -3,7 +3,7 @@
 import logging
 import queue
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ class _Run:
         self._stop_at = stop_at
         self._owner = service.new_id()
         self._begin_until = stop_at - service.deliver.policy.request_timeout
-        self._waiting = deque(enumerate(tickets))
+        self._waiting = deque(_once(tickets))
         self._correlation_ids = {ticket.mailing_id: ticket.correlation_id for ticket in tickets}
         self._flying = 0
         self._results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
@@ -300,6 +300,18 @@ class _Run:
                 self._service.finish(mailing_id)
             except TransientError:
                 logger.warning("mailing not looked at; the dispatcher does", extra=self._ids(mailing_id))
+
+
+def _once(tickets: Iterable[MessagesTicket]) -> Iterator[tuple[int, MessagesTicket]]:
+    """Number tickets, and leave each message to the first that names it: what a run has claimed is its own, also when
+    it meets the same ticket a second time while the first is on its way.
+    """
+    seen: set[int] = set()
+    for position, ticket in enumerate(tickets):
+        ids = [id_ for id_ in dict.fromkeys(ticket.message_ids) if id_ not in seen]
+        seen.update(ids)
+        if ids:
+            yield position, ticket.model_copy(update={"message_ids": ids})
 
 
 def _by_mailing(results: Iterable[_Result]) -> dict[str, list[_Result]]:

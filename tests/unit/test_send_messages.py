@@ -48,6 +48,12 @@ def world(rows: int = 30, of: Mailing = RUNNING, *, clock: FakeClock | None = No
     return made
 
 
+def as_planned(made: World) -> None:
+    """Put all rows into bundles of a ticket each, as the planner does."""
+    for id_, row in made.messages.stored.items():
+        made.messages.stored[id_] = replace(row, version=f"bundle-{(id_ - 1) // 24}", lease_until=row.due_at)
+
+
 def add_rows(made: World, rows: Iterable[Message]) -> None:
     for row in rows:
         made.messages.add(row)
@@ -183,6 +189,18 @@ def test_every_ticket_delivered_twice_changes_nothing() -> None:
     assert made.provider.accepted_twice() == set()
     assert len(made.provider.requests) == 30
     assert made.tickets.messages == []
+
+
+def test_a_ticket_that_comes_again_while_its_first_copy_is_on_its_way_changes_nothing() -> None:
+    made = world(96)
+    as_planned(made)
+    batch = tickets(*(range(n, n + 24) for n in range(1, 97, 24)))
+    # All of it is begun before the first answers are recorded.
+    assert made.send([*batch, *batch, *tickets(range(85, 97), [7, 7, 8])]) == set()
+    assert Counter(request.id for request in made.provider.requests) == Counter(range(1, 97))
+    assert made.claims.stored.keys() == {f"bundle-{n}" for n in range(4)}
+    assert made.tickets.messages == []
+    made.check(RUNNING)
 
 
 @pytest.mark.parametrize("answer", [BUSY, TIMEOUT, REFUSED])
@@ -471,11 +489,14 @@ def test_what_is_not_due_is_given_back_without_a_ticket() -> None:
 # --- Crashes
 
 
+@pytest.mark.parametrize("bundled", [False, True])
 @pytest.mark.parametrize("moment", Moment)
-def test_killed_at_any_write_everything_ends_once(moment: Moment) -> None:
+def test_killed_at_any_write_everything_ends_once(moment: Moment, bundled: bool) -> None:  # noqa: FBT001 - a column
     """The tickets come back after the visibility timeout: only requests not yet recorded may be repeated."""
     for n in count(1):
         made = world(40)
+        if bundled:
+            as_planned(made)
         made.provider.answer = lambda request: BUSY if request.id % 7 == 0 else ACCEPTED
         batch = tickets(range(1, 25), range(25, 41))
         made.hook = KillSwitch(n, moment)
