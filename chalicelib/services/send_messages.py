@@ -303,8 +303,9 @@ class _Run:
 
 
 def _once(tickets: Iterable[MessagesTicket]) -> Iterator[tuple[int, MessagesTicket]]:
-    """Number tickets, and leave each message to the first that names it: what a run has claimed is its own, also when
-    it meets the same ticket a second time while the first is on its way.
+    """Number tickets, and leave each message to the first that names it.
+
+    What a run has claimed is its own, also when it meets the same ticket again while the first is on its way.
     """
     seen: set[int] = set()
     for position, ticket in enumerate(tickets):

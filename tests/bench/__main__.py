@@ -58,8 +58,8 @@ UNFINISHED = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
     options = _options(arguments)
-    ground = Ground(options.latency_ms, options.concurrency)
-    results = Results(this_machine(), options.latency_ms, options.concurrency)
+    ground = Ground(options.latency_ms, options.concurrency, host=options.host)
+    results = Results(this_machine(), options.latency_ms, options.concurrency, options.host)
     for name in options.only:
         began = time.monotonic()
         try:
@@ -141,6 +141,7 @@ PARTS = {
     "recovery": _recoveries,
     "import": _import,
 }
+OF_LAMBDA = frozenset({"cost", "cold"})
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -161,9 +162,15 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=BUSY_SECONDS,
         help="how long at most the API is measured beside mailings (default: %(default)g)",
     )
-    parser.add_argument("--only", type=_parts, default=list(PARTS), help=f"of {','.join(PARTS)}, joined by commas")
+    parser.add_argument("--host", action="store_true", help="measure infra/host in place of Lambda functions")
+    parser.add_argument("--only", type=_parts, help=f"of {','.join(PARTS)}, joined by commas (default: all there are)")
     parser.add_argument("--json", type=_file, metavar="FILE", help="where to write all numbers")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    of_lambda = sorted(OF_LAMBDA.intersection(options.only or ())) if options.host else []
+    if of_lambda:
+        parser.error(f"{', '.join(of_lambda)}: of Lambda functions, and with --host there are none")
+    options.only = options.only or [name for name in PARTS if not (options.host and name in OF_LAMBDA)]
+    return options
 
 
 def _count(text: str) -> int:

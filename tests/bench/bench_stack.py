@@ -31,12 +31,14 @@ WARM_CLIENTS = 2_000  # more than go by the express queue, and enough for all se
 class Ground:
     """How stacks are started and how their provider is: `concurrency` of senders, None: as the template has it.
 
-    `emulator` are further variables of the emulator, which its functions inherit.
+    `emulator` are further variables of the emulator, which its functions inherit. `host`: no functions, infra/host does
+    their work.
     """
 
     latency_ms: float
     concurrency: int | None = None
     emulator: Mapping[str, str] = field(default_factory=dict)
+    host: bool = False
 
     @contextmanager
     def stack(self) -> Iterator[RunningStack]:
@@ -49,6 +51,7 @@ class Ground:
                 parameters=parameters,
                 emulator=self.emulator,
                 provider_token=PROVIDER_TOKEN,
+                host=self.host,
             )
             embedded = EmbeddedStack(options, say=lambda _: None)
             stack = RunningStack(embedded, embedded.up())

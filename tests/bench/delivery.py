@@ -1,12 +1,14 @@
 """How fast a mailing is delivered, beside what the machine could do at best, and whether its books are right."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tests.bench.bare_loop import bare_rate
 from tests.bench.bench_stack import everyone_asked, mail_everyone
 from tests.bench.figures import rate_between
+from tests.bench.processors import processor_clocks, used_between
 from tests.e2e.steps import STATUSES, finished, rows
 from tests.running_stack import RunningStack
 
@@ -25,6 +27,7 @@ class Delivery:
         bare_rate: that of the bare loop right before.
         duplicates: messages accepted twice.
         drift: by how much counters and rows differ, over all statuses.
+        processor_ms: milliseconds of a processor that a message took of each program, from POST to finish.
     """
 
     clients: int
@@ -34,6 +37,7 @@ class Delivery:
     bare_rate: float
     duplicates: int
     drift: int
+    processor_ms: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def whole_ratio(self) -> float:
@@ -54,10 +58,12 @@ class Delivery:
 def deliver(stack: RunningStack, clients: int) -> Delivery:
     """Run the bare loop, then send a mailing to everyone: so many clients, on warm functions."""
     bare = bare_rate(stack, clients)
+    clocks = processor_clocks(stack)
     posted_at = datetime.now(UTC)
     mailing_id = mail_everyone(stack)
     everyone_asked(stack, clients, deadline_seconds=60 + clients / SLOWEST_PER_SECOND)
     statistics = finished(stack, mailing_id)
+    used = used_between(clocks, processor_clocks(stack))
     received = stack.received(limit=0)
     lasted = datetime.fromisoformat(statistics["mailing"]["finished_at"]) - posted_at
     recount = Counter(row["status"] for row in rows(stack, mailing_id))
@@ -69,4 +75,5 @@ def deliver(stack: RunningStack, clients: int) -> Delivery:
         bare_rate=bare,
         duplicates=received["accepted_duplicates"],
         drift=sum(abs(statistics["messages"][status] - recount[status]) for status in STATUSES),
+        processor_ms={program: seconds * 1000 / clients for program, seconds in used.items()},
     )

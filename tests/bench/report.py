@@ -17,6 +17,7 @@ from tests.bench.spending import Spending
 from tests.bench.start_latency import StartLatency
 
 NEVER = "never"
+ALL = "all"
 # Of each the median over the runs is shown: the name in JSON, the words of the table, the form of its numbers.
 DELIVERY = {
     "request_rate": ("first to last request, a second", ".0f"),
@@ -44,12 +45,14 @@ SPREAD = ("n", *PERCENTILES, "max")
 class Results:
     """All measured so far; a part that was not asked for, or did not come to its end, is empty.
 
-    `latency_ms` is the provider's, `concurrency` that of senders, None for that of infra/template.yaml.
+    `latency_ms` is the provider's, `concurrency` that of senders, None for that of infra/template.yaml; `host`: by
+    infra/host and not by Lambda functions.
     """
 
     machine: Machine
     latency_ms: float
     concurrency: int | None = None
+    host: bool = False
     deliveries: list[Delivery] = field(default_factory=list)
     spendings: list[Spending] = field(default_factory=list)
     cold_starts: list[ColdStart] = field(default_factory=list)
@@ -69,7 +72,8 @@ class Results:
 
     def text(self) -> str:
         """Show everything as tables."""
-        return "\n".join(["", str(self.machine), *self._tables()])
+        by = ", by infra/host" if self.host else ""
+        return "\n".join(["", f"{self.machine}{by}", *self._tables()])
 
     def to_json(self) -> dict[str, Any]:
         """Return all that was measured, raw, and the medians."""
@@ -88,6 +92,8 @@ class Results:
         for clients, runs in self._by_size():
             yield f"\ndelivery to {clients} clients, provider {self.latency_ms:g} ms: median (each run)\n"
             yield from table(_run_rows(DELIVERY, runs))
+            yield "\nprocessor milliseconds a message, by program: median (each run)\n"
+            yield from table(_processor_rows(runs))
         for one in self.spendings:
             yield f"\nwhat a delivery to {one.clients} clients consumed\n"
             yield from table(one.summary())
@@ -143,6 +149,15 @@ def _run_rows(columns: Mapping[str, tuple[str, str]], runs: Sequence[object]) ->
     return [
         [words, _shown(medians[name], form), "(" + ", ".join(_shown(getattr(run, name), form) for run in runs) + ")"]
         for name, (words, form) in columns.items()
+    ]
+
+
+def _processor_rows(runs: Sequence[Delivery]) -> list[list[str]]:
+    used = [{**one.processor_ms, ALL: sum(one.processor_ms.values())} for one in runs]
+    medians = {name: median_of([one.get(name, 0.0) for one in used]) or 0.0 for one in used for name in one}
+    return [
+        [name, _shown(median, ".2f"), "(" + ", ".join(_shown(one.get(name, 0.0), ".2f") for one in used) + ")"]
+        for name, median in sorted(medians.items(), key=lambda pair: (pair[0] == ALL, -pair[1]))
     ]
 
 

@@ -1,5 +1,6 @@
 """What a mailing consumes, and what it would cost: runs of their own, because recording takes time."""
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,9 @@ from tests.running_stack import RunningStack
 
 # Planner to outcome; DESIGN.md has them for 10,000 clients.
 CALLS_BUDGET, WRITE_UNITS_BUDGET, USD_BUDGET = 0.15, 10, 7
+
+# What works beside messages, each as its schedule or an operator asks for it.
+BESIDE = {"dispatcher": {}, "drift-check": {"source": "aws.events"}, "daily-report": {"day": "today"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +57,13 @@ class Spending:
 
 
 def spend(stack: RunningStack, folder: Path, clients: int) -> Spending:
-    """Send a mailing to everyone on warm functions whose calls are recorded in the folder."""
+    """Send a mailing to everyone on warm functions whose calls are recorded in the folder; then run what is beside."""
     stack.forget_received()
     since = datetime.now(UTC)
     mailing_id = mail_everyone(stack)
     everyone_asked(stack, clients, deadline_seconds=60 + clients / SLOWEST_PER_SECOND)
     finished(stack, mailing_id)
     drained(stack)
+    for function, event in BESIDE.items():
+        stack.invoke(function, json.dumps(event))
     return Spending(clients, measured(stack, folder, since))

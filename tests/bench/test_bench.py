@@ -10,6 +10,9 @@ def test_a_delivery_is_measured_on_the_packaged_application(tmp_path: Path) -> N
     told = json.loads(file.read_text())
     [delivery] = told["deliveries"]
     assert (delivery["sent"], delivery["duplicates"], delivery["drift"]) == (100, 0, 0)
+    used = delivery["processor_ms"]
+    assert {"sender", "emulator", "provider simulator", "api", "benchmark"} <= used.keys()
+    assert all(used[program] > 0 for program in ("sender", "emulator"))
     assert {one["function"] for one in told["cold_starts"]} == {
         "api",
         "planner",
@@ -17,5 +20,8 @@ def test_a_delivery_is_measured_on_the_packaged_application(tmp_path: Path) -> N
         "sender",
         "dispatcher",
     }
+    functions = told["spendings"][0]["consumption"]["lambdas"]
+    assert {"sender", "dispatcher", "drift-check", "daily-report"} <= functions.keys()
+    assert all(function["peak_memory_mb"] > 0 for function in functions.values())
     assert told["spendings"][0]["write_units_per_message"] > 8
     assert delivery["request_rate"] > delivery["whole_rate"] > 0

@@ -3,6 +3,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,6 +73,18 @@ def test_the_report_shows_a_percentile_only_of_enough_values(count: int, shown: 
     assert line[-5:] == [str(count), *shown, f"{count - 1}.00"]
 
 
+def test_the_report_shows_what_programs_took_of_the_processors() -> None:
+    told = results()
+    used: list[dict[str, float]] = [{"sender": 1.0, "emulator": 0.5}, {"sender": 0.8}, {"emulator": 0.7, "sender": 0.6}]
+    told.deliveries = [replace(DELIVERY, processor_ms=one) for one in used]
+    lines = [line.split() for line in told.text().splitlines()]
+    begin = lines.index(["sender", "0.80", "(1.00,", "0.80,", "0.60)"])
+    assert lines[begin + 1 : begin + 3] == [
+        ["emulator", "0.50", "(0.50,", "0.00,", "0.70)"],
+        ["all", "1.30", "(1.50,", "0.80,", "1.30)"],
+    ]
+
+
 def test_the_report_shows_each_size_by_itself() -> None:
     several = results()
     several.deliveries.insert(0, replace(DELIVERY, clients=10_000))
@@ -114,7 +127,7 @@ def test_columns_are_as_wide_as_their_widest_cell() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"sent": 999}, {"duplicates": 1}, {"drift": 2}])
-def test_a_delivery_that_lost_repeated_or_miscounted_is_named(wrong: dict[str, int]) -> None:
+def test_a_delivery_that_lost_repeated_or_miscounted_is_named(wrong: dict[str, Any]) -> None:
     one = results()
     assert one.wrongs == []
     one.deliveries.append(replace(DELIVERY, **wrong))
@@ -175,6 +188,25 @@ def test_a_benchmark_whose_messages_are_right_ends_with_zero(parts: dict[str, Pa
     assert bench.main(["--latency-ms", "0", "--clients", "100", "--clients", "200"]) == 0
 
 
+def test_of_a_host_is_measured_what_is_not_of_functions_alone(
+    parts: dict[str, Part], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def is_of_host(ground: Ground, *_: object) -> None:
+        assert ground.host
+
+    parts.update(dict.fromkeys(parts, is_of_host))
+    assert bench.main(["--host"]) == 0
+    said = capsys.readouterr().out
+    assert [line.partition(":")[0] for line in said.splitlines() if line.endswith(": 0 s")] == [
+        "delivery",
+        "api",
+        "start",
+        "recovery",
+        "import",
+    ]
+    assert ", by infra/host" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -187,6 +219,7 @@ def test_a_benchmark_whose_messages_are_right_ends_with_zero(parts: dict[str, Pa
         (["--concurrency", "1"], "at least 2"),
         (["--json", "nowhere/bench.json"], "no folder"),
         (["--only", "delivery,api,all"], "there is no all"),
+        (["--host", "--only", "api,cost,cold"], "cold, cost: of Lambda functions"),
     ],
 )
 def test_options_that_make_no_sense_are_refused_before_anything_starts(

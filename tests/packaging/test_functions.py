@@ -1,6 +1,7 @@
 import json
 import re
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +32,8 @@ NAMES = {
     "DailyReport": "daily-report",
 }
 
+PERFORMANCE = Path(__file__).parents[2] / "docs/PERFORMANCE.md"
+
 
 def sub(text: str) -> dict[str, str]:
     return {"Fn::Sub": text}
@@ -54,6 +57,17 @@ def test_each_function_logs_to_a_group_that_forgets(template: Part) -> None:
         f"/aws/lambda/${{AWS::StackName}}-{suffix}" for suffix in NAMES.values()
     )
     assert all(group["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups)
+
+
+def test_each_function_has_the_memory_and_the_timeout_that_the_table_of_measurements_gives_reasons_for(
+    template: Part,
+) -> None:
+    rows = re.findall(r"^\| ([a-z_]+) \| ([\d,]+) \| \d+ \|.*?\| (\d+) s \| \S", PERFORMANCE.read_text(), re.MULTILINE)
+
+    assert {name: (int(megabytes.replace(",", "")), int(seconds)) for name, megabytes, seconds in rows} == {
+        NAMES[name].replace("-", "_"): (function["MemorySize"], function["Timeout"])
+        for name, function in functions(template).items()
+    }
 
 
 def test_api_gives_up_when_api_gateway_does(template: Part) -> None:
