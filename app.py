@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from chalice.app import Chalice, SQSEvent
 
-from chalicelib import admin, api
-from chalicelib.api.import_rows import READERS
 from chalicelib.bootstrap import application
+from chalicelib.config import answers_requests
 from chalicelib.services.receive_check import receive_check
 from chalicelib.services.receive_report import receive_report
 from chalicelib.services.receive_tickets import receive_imports, receive_messages, receive_segments, receive_start
@@ -25,8 +24,11 @@ REPLACED_BY_TEMPLATE = "arn:aws:sqs:us-east-1:000000000000:replaced-by-infra-tem
 TIME_TO_STOP = timedelta(seconds=3)  # what a function keeps of its timeout for recording and handing on
 
 app = Chalice(app_name="vestnik")
-api.register(app)
-admin.register(app)
+if answers_requests():
+    from chalicelib import admin, api  # a sixth of what all there is takes to import
+
+    api.register(app)
+    admin.register(app)
 
 
 @app.lambda_function(name="planner")
@@ -52,6 +54,8 @@ def sender(event: SQSEvent) -> dict[str, Any]:
 @app.on_sqs_message(queue_arn=REPLACED_BY_TEMPLATE, name="importer")
 def importer(event: SQSEvent) -> dict[str, Any]:
     """Import the files that were uploaded."""
+    from chalicelib.api.import_rows import READERS  # noqa: PLC0415 - rows have the rules of requests, and with them the API
+
     built = application()
     return receive_imports(
         _records(event), built.run_import(READERS), built.tickets.dead_letter_import, _stop_at(event)

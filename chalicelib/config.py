@@ -25,6 +25,15 @@ _HOST_NAME = re.compile(r"([a-z0-9-]{1,63}\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?") 
 _LONGEST_ADDRESS = 254  # RFC 5321, less the angle brackets
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
+CALLED_BY_EVENTS = ("planner", "plan-segment", "sender", "importer", "dispatcher", "drift-check", "daily-report")
+"""The functions that no HTTP request reaches: how their names end on Lambda, and on the host."""
+
+
+def answers_requests(environ: Mapping[str, str] | None = None) -> bool:
+    """Tell whether HTTP requests may reach this process: any but a function that events alone call."""
+    name = (os.environ if environ is None else environ).get("AWS_LAMBDA_FUNCTION_NAME", "")
+    return not name.endswith(tuple(f"-{function}" for function in CALLED_BY_EVENTS))
+
 
 def require_https_off_loopback(url: str, plain_http_hosts: Collection[str] = ()) -> str:
     """Check an address that a token or a key passes to or from.

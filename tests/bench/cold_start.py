@@ -50,10 +50,11 @@ def cold_starts() -> list[ColdStart]:
 
 
 def _cold_start(code: Path, function: str, service: str) -> ColdStart:
-    imports, builds = zip(*(_start(code, service) for _ in range(STARTS)), strict=True)
+    imports, builds = zip(*(_start(code, function, service) for _ in range(STARTS)), strict=True)
     return ColdStart(function, statistics.median(imports), statistics.median(builds))
 
 
-def _start(code: Path, service: str) -> tuple[float, float]:
-    imported, built = run_unpacked(code, _PROGRAM, service, environ=ENVIRONMENT)
+def _start(code: Path, function: str, service: str) -> tuple[float, float]:
+    environ = ENVIRONMENT | {"AWS_LAMBDA_FUNCTION_NAME": f"vestnik-{function}"}
+    imported, built = run_unpacked(code, _PROGRAM, service, environ=environ)
     return imported * 1000, built * 1000

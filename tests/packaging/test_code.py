@@ -59,6 +59,29 @@ def test_every_handler_is_importable_from_the_zip_alone(template: Part, unpacked
     assert handlers == [f"app.{name}" for name in names]
 
 
+# What is of the API alone: its routes, the pages' templates and translations, and what checks access tokens.
+ROUTES_AND_PACKAGES = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import app
+packages = {"chalicelib.api", "chalicelib.admin", "jinja2", "babel"} & sys.modules.keys()
+print(json.dumps([len(app.app.routes), sorted(packages)]))
+"""
+
+
+def test_the_api_alone_imports_what_answers_requests(template: Part, unpacked: Path) -> None:
+    suffixes = {function["FunctionName"]["Fn::Sub"].rpartition("}")[2] for function in functions(template).values()}
+
+    for suffix in suffixes:
+        environ = {"AWS_LAMBDA_FUNCTION_NAME": f"vestnik{suffix}"}
+        routes, packages = run_unpacked(unpacked, ROUTES_AND_PACKAGES, environ=environ)
+        if suffix == "-api":
+            assert routes > 50
+            assert {"chalicelib.admin", "chalicelib.api"} <= set(packages)
+        else:
+            assert (routes, packages) == (0, []), suffix
+
+
 def test_all_functions_run_the_same_zip(template: Part) -> None:
     assert {function["CodeUri"] for function in functions(template).values()} == {"./deployment.zip"}
 

@@ -1,6 +1,6 @@
 import pytest
 
-from chalicelib.config import ReportTuning, Settings, Tuning, parse
+from chalicelib.config import ReportTuning, Settings, Tuning, answers_requests, parse
 from chalicelib.errors import ConfigurationError
 from tests.settings import ENVIRONMENT
 
@@ -132,3 +132,19 @@ def test_origins_are_listed_with_commas(given: str, origins: tuple[str, ...]) ->
 def test_what_is_no_origin_is_named(given: str) -> None:
     with pytest.raises(ConfigurationError, match="CORS_ORIGINS"):
         parse(Tuning, LOCAL | {"CORS_ORIGINS": given})
+
+
+@pytest.mark.parametrize(
+    ("name", "answers"),
+    [
+        (None, True),
+        ("", True),
+        ("vestnik-api", True),
+        ("sender", True),
+        ("vestnik-sender-api", True),
+        ("vestnik-sender", False),
+        ("vestnik-dev-plan-segment", False),
+    ],
+)
+def test_a_function_that_events_call_answers_no_requests(name: str | None, answers: bool) -> None:  # noqa: FBT001 - a column
+    assert answers_requests({} if name is None else {"AWS_LAMBDA_FUNCTION_NAME": name}) is answers
