@@ -112,6 +112,11 @@ def utc_now() -> datetime:
     return datetime.fromtimestamp(time.time_ns() // 1_000_000 / 1000, UTC)
 
 
+def derived(signing_key: str, purpose: str) -> bytes:
+    """Derive a key of 32 bytes for one purpose from the signing key."""
+    return hmac.digest(signing_key.encode(), purpose.encode(), hashlib.sha256)
+
+
 def new_id() -> str:
     """Make an id that sorts by time: a ULID."""
     return str(ULID())
@@ -189,9 +194,12 @@ class Application:
         )
 
     def derived_key(self, purpose: str) -> bytes:
-        """Derive a key of 32 bytes from the signing key: one purpose's cannot be used for another's."""
-        signing_key = self.secrets.get(self.settings.signing_key_secret)
-        return hmac.digest(signing_key.encode(), purpose.encode(), hashlib.sha256)
+        """Derive a key of 32 bytes from the signing key: one purpose's cannot be used for another's.
+
+        Raises:
+            TransientError: the signing key cannot be read.
+        """
+        return derived(self.secrets.get(self.settings.signing_key_secret), purpose)
 
     @cached_property
     def clients(self) -> DynamoClientRepository:

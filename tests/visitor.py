@@ -69,10 +69,11 @@ def visiting(
     host: str = "127.0.0.1:4566",
     language: str = "",
     zone: str = "UTC",
+    key: bytes | None = None,
 ) -> Visitor:
-    """Make a visitor who has logged in."""
+    """Make a visitor who has logged in; `key` seals sessions, None: ask the application for it."""
     session = Session.begin("user|1", "Ada", role, built.clock())
-    sealed = seal_session(session, built.derived_key(SESSIONS))
+    sealed = seal_session(session, key or built.derived_key(SESSIONS))
     # Where there is TLS the cookie has the prefix that browsers guard.
     cookies = {SESSION_COOKIE: sealed, f"__Host-{SESSION_COOKIE}": sealed, "zone": zone}
     return Visitor(api, host, cookies, language, session.csrf)

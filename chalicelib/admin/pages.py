@@ -9,7 +9,7 @@
 
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial, wraps
 from http import HTTPStatus
 from typing import Any, TypeVar, get_type_hints
@@ -128,10 +128,11 @@ class Pages(Blueprint):
         self, view: Callable[..., object], hints: Mapping[str, Any], role: Role | None, path: Mapping[str, str]
     ) -> Response:
         request = self.current_request
-        visit = visit_of(request)
+        visit = _visit_of(request)
         if request.path == "/admin" and not request.context["path"].endswith("/"):
             return _shown(visit, Redirect("admin/"))  # to which all addresses on it are relative
         try:
+            visit = replace(visit, session=_session_of(request))
             if role is not None and visit.session is None:
                 return _to_login(visit) if request.method == "GET" else _session_over(visit)
             if role is not None and not visit.may(role):
@@ -152,16 +153,21 @@ class Pages(Blueprint):
             return _failure(visit, failure.status, str(failure))
 
 
-def visit_of(request: Request) -> Visit:
-    """Read who looks and how out of a request's cookies."""
-    built = application()
-    cookies = read_cookies(request.headers.get("cookie", ""))
-    session = read_session(
-        cookies.get(cookie_name(request, SESSION_COOKIE)), built.derived_key(SESSIONS), built.clock()
-    )
-    preferences = read_preferences(cookies, request.headers.get("accept-language", ""))
+def _visit_of(request: Request) -> Visit:
+    """Read how somebody looks; who it is takes a key, which may be out of reach: that is for a page to say."""
+    preferences = read_preferences(_cookies_of(request), request.headers.get("accept-language", ""))
     depth = request.path.removeprefix("/admin").count("/") - 1
-    return Visit(request, session, preferences, "../" * depth or "./")
+    return Visit(request, None, preferences, "../" * depth or "./")
+
+
+def _session_of(request: Request) -> Session | None:
+    built = application()
+    sealed = _cookies_of(request).get(cookie_name(request, SESSION_COOKIE))
+    return read_session(sealed, built.derived_key(SESSIONS), built.clock()) if sealed else None
+
+
+def _cookies_of(request: Request) -> Mapping[str, str]:
+    return read_cookies(request.headers.get("cookie", ""))
 
 
 SESSION_COOKIE = "vestnik-session"

@@ -66,9 +66,9 @@ def seal_session(session: Session, key: bytes) -> str:
     return seal({"kind": "session", **asdict(session)}, key)
 
 
-def read_session(sealed: str | None, key: bytes, now: datetime) -> Session | None:
-    """Read the session of a cookie; None if there is none, or it is over."""
-    content = unseal(sealed, key) if sealed else None
+def read_session(sealed: str, key: bytes, now: datetime) -> Session | None:
+    """Read the session of a cookie; None if it is none, or over."""
+    content = unseal(sealed, key)
     if content is None or content.pop("kind", None) != "session":
         return None
     session = Session(**content | {"role": Role(content["role"])})

@@ -17,7 +17,8 @@ import requests
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 import app
-from chalicelib.bootstrap import application
+from chalicelib.admin.pages import SESSIONS
+from chalicelib.bootstrap import application, derived
 from chalicelib.errors import RefusedMailError, TransientError
 from tests.aws_errors import as_response
 from tests.faults.injected_faults import Wire
@@ -28,6 +29,7 @@ from tests.tokens import TOKEN
 from tests.visitor import visiting
 
 PREFIX = "sites"
+SECRET = "a-token-of-tests"  # each of them
 SENDER = "reports@vestnik.example"
 FUNCTION_SECONDS = 30  # the shortest of the functions' timeouts
 IDEMPOTENCY_MILLISECONDS = 400  # by the clock on the wall, which no test can move: Powertools reads it
@@ -85,8 +87,8 @@ class InProcess:
         return Gateway(TOKEN, milliseconds=IDEMPOTENCY_MILLISECONDS)(method, path, body, headers=headers)
 
     def look(self, page: str) -> Answer:
-        """Ask for one of the administrator's pages, as an admin."""
-        return visiting(Gateway(TOKEN), application()).look(page)
+        """Ask for one of the administrator's pages, as an admin who has logged in before."""
+        return visiting(Gateway(TOKEN), application(), key=derived(SECRET, SESSIONS)).look(page)
 
     def heal(self, *, until: Callable[[], bool]) -> bool:
         """Work and jump until it is so; False if it is not although everybody had their turn."""

@@ -18,7 +18,7 @@ from chalicelib.bootstrap import Application, application
 from chalicelib.config import Settings
 from chalicelib.services import hold_letters
 from tests.emulator import running_emulator
-from tests.faults.in_process import PREFIX, SENDER, SOURCES, InProcess
+from tests.faults.in_process import PREFIX, SECRET, SENDER, SOURCES, InProcess
 from tests.faults.injected_faults import Wire, wired
 from tests.faults.jumping_clock import NEVER_BACK_SECONDS, JumpingClock, keep_delays
 from tests.faults.own_provider import OwnProvider, own_provider
@@ -139,6 +139,6 @@ def _resources(client: Callable[[str], Any]) -> dict[str, str]:
             queue = name.removesuffix("_url").removesuffix("_queue").replace("_", "-")
             settings[name.upper()] = f"{sqs.meta.endpoint_url}/000000000000/{PREFIX}-{queue}"
         elif name.endswith("_secret"):
-            secrets.create_secret(Name=f"{PREFIX}/{name}", SecretString="a-token-of-tests")
+            secrets.create_secret(Name=f"{PREFIX}/{name}", SecretString=SECRET)
             settings[name.upper()] = f"{PREFIX}/{name}"
     return settings

@@ -53,7 +53,8 @@ def come_back(visitor: Visitor, user: str = "sender", back: str = "") -> str:
 
 
 def session_of(built: Application, visitor: Visitor) -> Any:  # noqa: ANN401 - a session or none
-    return read_session(visitor.cookies.get(SESSION_COOKIE), built.derived_key(SESSIONS), built.clock())
+    sealed = visitor.cookies.get(SESSION_COOKIE)
+    return read_session(sealed, built.derived_key(SESSIONS), built.clock()) if sealed else None
 
 
 def assert_refused(answer: Answer, status: int, said: str, visitor: Visitor) -> None:

@@ -2,6 +2,7 @@ import pytest
 
 from chalicelib.admin.roles import Role
 from chalicelib.bootstrap import Application
+from chalicelib.errors import TransientError
 from tests.gateway import Gateway
 from tests.visitor import Visitor, visiting
 
@@ -19,6 +20,23 @@ def test_a_page_is_shown_in_the_readers_language(api: Gateway, built: Applicatio
     assert "<h1>Обзор</h1>" in russian.text
     assert english.headers["Content-Type"] == "text/html; charset=utf-8"
     assert "unsafe" not in english.headers["Content-Security-Policy"]
+
+
+def test_without_the_key_of_sessions_a_page_says_so_and_who_has_none_needs_no_key(
+    api: Gateway, built: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    somebody = visiting(api, built)
+
+    def unreadable(*_: object, **__: object) -> str:
+        raise TransientError("the secret cannot be read")
+
+    monkeypatch.setattr(built.secrets, "get", unreadable)
+    for path in ("", "login", "clients"):
+        shown = somebody.look(path)
+        assert (shown.status, "<h1>" in shown.text) == (503, True), path
+    assert somebody.post("clients/new", {"phone": "79161234567"}).status == 503
+    assert Visitor(api).look("").status == 303
+    assert Visitor(api).look("static/app.css").status == 200
 
 
 @pytest.mark.parametrize("file", ["app.css", "app.js", "icon.svg"])
