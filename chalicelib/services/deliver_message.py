@@ -74,8 +74,8 @@ class DeliverMessage:
     ) -> Outcome | Undone:
         answer: Answer | None = None
         try:
-            # Waiting for the turn may have taken seconds.
-            decision, mailing = self._decide(message, client, read_at, None)
+            # Waiting for the turn may have taken seconds, or another thread may have found the provider down.
+            decision, mailing = self._decide(message, client, read_at, None if turn.is_probe else self.gate.hold())
             if self.clock() >= until:
                 return Undone.NOT_BEGUN
             if not isinstance(decision, Send):

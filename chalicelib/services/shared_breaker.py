@@ -110,13 +110,16 @@ class SharedBreaker:
             return
         self._recent.add(bad=bad)
         if bad and (answer.kind is AnswerKind.UNAUTHORIZED or self._recent.tell_of_outage(self._policy)):
-            self._change(opened(breaker, cause_of(answer), self._clock(), self._policy), answer)
+            self._change(opened(breaker, cause_of(answer), self._clock(), self._policy), answer, at_once=True)
 
-    def _change(self, after: Breaker, answer: Answer | None = None) -> bool:
+    def _change(self, after: Breaker, answer: Answer | None = None, *, at_once: bool = False) -> bool:
         before = self._breaker
+        if at_once:
+            self._adopt(after)  # this sender's threads begin no requests while the others are told
         try:
             self._control.change_breaker(after)
         except StaleError:
+            self._breaker = before
             self._read()
             return False
         except TransientError:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from chalicelib.domain.answer import Answer
+from chalicelib.domain.breaker import Breaker, Hold
 from chalicelib.domain.client import Client
 from chalicelib.domain.local_window import LocalWindow
 from chalicelib.domain.mailing import MailingStatus
@@ -15,7 +16,7 @@ from tests.builders import NOW, client, mailing, message
 from tests.fakes.provider import ACCEPTED, BUSY, Request
 from tests.fakes.watched import Hook, Moment, watched
 from tests.log_lines import log_lines
-from tests.world import World
+from tests.world import BREAKER_POLICY, World
 
 MS = timedelta(milliseconds=1)
 SECOND = timedelta(seconds=1)
@@ -51,6 +52,25 @@ def after(done: Outcome | Undone) -> Message:
 
 
 # --- The request
+
+
+def test_a_provider_that_is_found_down_right_before_the_request_gets_none(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver_message = world.deliver()
+    breaker = deliver_message.gate.breaker
+    begin = breaker.begin
+
+    def begin_and_then_another_finds_it_down() -> Breaker | Hold:
+        granted = begin()
+        for _ in range(BREAKER_POLICY.failures):
+            breaker.learn(Breaker(), world.clock(), BUSY)
+        return granted
+
+    monkeypatch.setattr(breaker, "begin", begin_and_then_another_finds_it_down)
+    row = after(deliver_message(LEASED, CLIENT, NOW, BEGIN_UNTIL))
+    assert (row.status, row.reason, row.attempts) == (Status.DEFERRED, Reason.OUTAGE, 0)
+    assert world.provider.requests == []
 
 
 def test_the_text_goes_to_the_phone_and_the_answer_is_settled(world: World) -> None:

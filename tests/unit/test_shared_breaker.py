@@ -236,6 +236,30 @@ def test_what_cannot_be_written_counts_for_this_sender_until_it_reads_again(
     assert breaker.hold() is None
 
 
+@pytest.mark.parametrize("was_faster", [False, True])
+def test_while_the_others_are_told_this_sender_begins_no_requests(
+    breaker: SharedBreaker,
+    control: FakeControlRepository,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    was_faster: bool,  # noqa: FBT001 - a column
+) -> None:
+    held = []
+    change = control.change_breaker
+
+    def slow_change(after: Breaker) -> None:
+        held.append(breaker.hold())
+        if was_faster:
+            open_it(control, Cause.TOKEN)
+        change(after)
+
+    monkeypatch.setattr(control, "change_breaker", slow_change)
+    answered(breaker, clock, BUSY, FAILURES)
+    assert held == [Hold(clock() + BREAKER_POLICY.probe_after(0), Reason.OUTAGE)]
+    assert breaker.current() == control.stored
+    assert control.stored.cause is (Cause.TOKEN if was_faster else Cause.OUTAGE)
+
+
 def test_of_two_that_open_it_one_does(breaker: SharedBreaker, control: FakeControlRepository, clock: FakeClock) -> None:
     other = SharedBreaker(control, clock, BREAKER_POLICY)
     other.current()
