@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from chalicelib.domain.answer import Answer, AnswerKind
@@ -115,7 +116,9 @@ class SharedBreaker:
     def _change(self, after: Breaker, answer: Answer | None = None, *, at_once: bool = False) -> bool:
         before = self._breaker
         if at_once:
-            self._adopt(after)  # this sender's threads begin no requests while the others are told
+            # This sender's threads begin no requests while the others are told.
+            # A copy: who reads ahead meanwhile what was stored before finds the breaker changed since.
+            self._adopt(replace(after))
         try:
             self._control.change_breaker(after)
         except StaleError:

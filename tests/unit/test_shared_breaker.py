@@ -1,8 +1,9 @@
 """The breaker as senders share it: who opens it, who probes, and what a sender knows when nobody can be asked."""
 
 import logging
+import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -258,6 +259,34 @@ def test_while_the_others_are_told_this_sender_begins_no_requests(
     assert held == [Hold(clock() + BREAKER_POLICY.probe_after(0), Reason.OUTAGE)]
     assert breaker.current() == control.stored
     assert control.stored.cause is (Cause.TOKEN if was_faster else Cause.OUTAGE)
+
+
+def test_what_was_read_ahead_before_the_others_were_told_does_not_close_it_again(
+    breaker: SharedBreaker, control: FakeControlRepository, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_read = threading.Event()
+    read, change = control.breaker, control.change_breaker
+
+    def noted_read() -> Breaker:
+        found = read()
+        has_read.set()
+        return found
+
+    def slow_change(after: Breaker) -> None:
+        clock.advance(READ_AHEAD)
+        reading.append(threads.submit(breaker.current))
+        assert has_read.wait(5)
+        change(after)
+
+    reading: list[Future[Breaker]] = []
+    breaker.current()
+    monkeypatch.setattr(control, "breaker", noted_read)
+    monkeypatch.setattr(control, "change_breaker", slow_change)
+    with ThreadPoolExecutor(1) as threads:
+        answered(breaker, clock, BUSY, FAILURES)
+        reading[0].result(5)
+    assert breaker.current() == control.stored
+    assert not breaker.current().is_closed
 
 
 def test_of_two_that_open_it_one_does(breaker: SharedBreaker, control: FakeControlRepository, clock: FakeClock) -> None:
