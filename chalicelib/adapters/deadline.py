@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -140,6 +141,16 @@ class DeadlineAdapter(HTTPAdapter):
         if self._pool is None:
             self._pool = super().get_connection_with_tls_context(*args, **kwargs)
         return self._pool
+
+    def request_url(self, request: PreparedRequest, *_: Any) -> str:  # noqa: ANN401 - there are no proxies
+        """Return what comes behind the host; requests parses the address three times."""
+        return "/" + str(request.url).partition("#")[0].split("/", 3)[3]
+
+    def build_response(self, _: PreparedRequest, resp: Any) -> Response:  # noqa: ANN401 - of urllib3
+        """Return an answer of status, headers and body: nobody asks for cookies, encoding, or what was asked."""
+        response = Response()
+        response.status_code, response.headers, response.raw = resp.status, resp.headers, resp
+        return response
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[Call]:
