@@ -72,11 +72,14 @@ class Mailing:
     @property
     def message_parts(self) -> tuple[str, ...]:
         """The partitions of the index in which its messages are listed."""
-        return tuple(f"{self.id}#{shard:02d}" for shard in range(self.message_shards))
+        return tuple(map(self._part, range(self.message_shards)))
 
     def part_of(self, message_id: int) -> str:
         """The partition in which a message is listed."""
-        return self.message_parts[message_id % self.message_shards]
+        return self._part(message_id % self.message_shards)
+
+    def _part(self, shard: int) -> str:
+        return f"{self.id}#{shard:02d}"
 
     @property
     def late_seconds(self) -> float | None:
