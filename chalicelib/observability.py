@@ -5,7 +5,11 @@ Services and adapters log through stdlib `logging`, with ids as `extra`; the lin
 """
 
 import logging
-from collections.abc import Mapping
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TextIO
 
 from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
@@ -15,8 +19,73 @@ from chalicelib.correlation import ids_at_hand
 SERVICE = "vestnik"
 NAMESPACE = "Vestnik"
 
+GATHERED_SECONDS = 0.1
+
+
+class Lines(logging.StreamHandler[TextIO]):
+    """Writes each line at once; while work is `gathering` them, those of a tenth of a second in one piece.
+
+    Each write lets another thread run, lets those that have a line wait meanwhile, and wakes whoever reads.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._gathering = 0
+        self._gathered: list[str] = []
+        self._written_at = 0.0
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Gather the lines of all threads; what waits is written with a later line, by `flush`, or behind the block.
+
+        A warning waits for nothing: it may be the last word of its process.
+        """
+        with self._alone():
+            self._gathering += 1
+        try:
+            yield
+        finally:
+            with self._alone():
+                self._gathering -= 1
+            self.flush()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, or keep it for a moment."""
+        if not self._gathering or record.levelno >= logging.WARNING:
+            self._write_gathered()
+            super().emit(record)
+            return
+        try:
+            self._gathered.append(self.format(record) + self.terminator)
+            if time.monotonic() - self._written_at >= GATHERED_SECONDS:
+                self.flush()
+        except Exception:  # noqa: BLE001 - as in every handler: no work fails because of its log
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        with self._alone():
+            self._write_gathered()
+            super().flush()
+
+    def _write_gathered(self) -> None:
+        if self._gathered:
+            lines, self._gathered = self._gathered, []
+            self._written_at = time.monotonic()
+            self.stream.write("".join(lines))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self.acquire()
+        try:
+            yield
+        finally:
+            self.release()
+
+
+lines = Lines(sys.stdout)
 # Messages are text: Powertools would try to read each as JSON first.
-logger = Logger(service=SERVICE, level="INFO", utc=True, use_rfc3339=True, json_deserializer=str)
+logger = Logger(service=SERVICE, level="INFO", utc=True, use_rfc3339=True, json_deserializer=str, logger_handler=lines)
 
 
 def _with_ids(record: logging.LogRecord) -> bool:
@@ -26,7 +95,7 @@ def _with_ids(record: logging.LogRecord) -> bool:
     return True
 
 
-logger.logger_handler.addFilter(_with_ids)
+lines.addFilter(_with_ids)
 
 
 def configure(level: str) -> None:
@@ -36,7 +105,7 @@ def configure(level: str) -> None:
     """
     logger.setLevel(level)
     package = logging.getLogger("chalicelib")
-    package.handlers = [logger.logger_handler]
+    package.handlers = [lines]
     package.setLevel(level)
     package.propagate = False
 

@@ -1,11 +1,10 @@
 """Work off tickets of messages: lease their rows, have them delivered in parallel, record what came of it."""
 
 import logging
-import queue
+import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,6 +16,7 @@ from chalicelib.domain.delivery import is_sent_at
 from chalicelib.domain.message import Message, Outcome
 from chalicelib.domain.tickets import MessagesTicket, deal_out, delays
 from chalicelib.errors import TransientError
+from chalicelib.observability import lines
 from chalicelib.ports import ClientRepository, Clock, MessageRepository, NewId, TicketQueue
 from chalicelib.services.bundles import Bundles
 from chalicelib.services.deliver_message import DeliverMessage, Undone
@@ -72,6 +72,29 @@ class _Result:
     """None: the attempt failed by a fault of ours."""
 
 
+class _Results:
+    """What threads bring back. Whoever waits for it is woken when there is enough of it, not by each."""
+
+    def __init__(self) -> None:
+        self._brought: list[_Result] = []
+        self._enough = 1
+        self._changed = threading.Condition()
+
+    def put(self, result: _Result) -> None:
+        with self._changed:
+            self._brought.append(result)
+            if len(self._brought) >= self._enough:
+                self._changed.notify()
+
+    def take(self, enough: int, most: int, seconds: float | None) -> list[_Result]:
+        """Wait for enough, at the longest for so long, and take what is there, the most that is wanted."""
+        with self._changed:
+            self._enough = enough
+            self._changed.wait_for(lambda: len(self._brought) >= enough, seconds)
+            taken, self._brought = self._brought[:most], self._brought[most:]
+            return taken
+
+
 class _Run:
     """One batch of tickets on its way."""
 
@@ -83,7 +106,8 @@ class _Run:
         self._waiting = deque(_once(tickets))
         self._correlation_ids = {ticket.mailing_id: ticket.correlation_id for ticket in tickets}
         self._flying = 0
-        self._results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
+        self._begin_below = 0  # of rows that are flying; from there on it is time for the next
+        self._results = _Results()
         self._to_record: list[_Result] = []
         self._flush_at: datetime | None = None
         self._to_release: list[_Result] = []
@@ -92,7 +116,7 @@ class _Run:
 
     def run(self) -> set[int]:
         gate = self._service.deliver.gate
-        with gate.run(self._stop_at) as may_request:
+        with lines.gathering(), gate.run(self._stop_at) as may_request:
             if not may_request:
                 self._hand_on(timedelta(seconds=gate.uniform(*NO_SHARE)))
             while self._waiting or self._flying:
@@ -113,7 +137,8 @@ class _Run:
         gate = self._service.deliver.gate
         while self._waiting:
             at_once = gate.rows_at_once(FULL)
-            if self._flying >= (at_once if at_once < FULL else self._service.threads + FULL):
+            self._begin_below = at_once if at_once < FULL else self._service.threads + FULL
+            if self._flying >= self._begin_below:
                 return
             if self._service.clock() >= self._begin_until:
                 self._hand_on()
@@ -200,17 +225,18 @@ class _Run:
             self._results.put(_Result(position, message, outcome))
 
     def _collect(self) -> None:
-        """Wait for results, at the longest until some must be recorded."""
-        wait = (self._flush_at - self._service.clock()).total_seconds() if self._flush_at else None
-        try:
-            self._take(self._results.get(timeout=None if wait is None else max(wait, 0)))
-        except queue.Empty:
-            self._flush()
-            return
-        with suppress(queue.Empty):
-            while len(self._to_record) < FULL:
-                self._take(self._results.get_nowait())
-        if len(self._to_record) >= FULL or (self._flush_at and self._service.clock() >= self._flush_at):
+        """Wait until there is something to do: outcomes to record, or rows to begin."""
+        room = max(FULL - len(self._to_record), 1)
+        enough, wait = 1, None
+        if self._flush_at:
+            wait = max((self._flush_at - self._service.clock()).total_seconds(), 0)
+            until_next = self._flying - self._begin_below + 1 if self._waiting else self._flying
+            enough = max(min(room, self._flying, until_next), 1)
+        results = self._results.take(enough, room, wait)
+        for result in results:
+            self._take(result)
+        is_due = len(results) < enough or (self._flush_at and self._service.clock() >= self._flush_at)
+        if is_due or len(self._to_record) >= FULL:
             self._flush()
 
     def _take(self, result: _Result) -> None:
@@ -228,6 +254,7 @@ class _Run:
 
         What cannot be recorded is tried again as long as there is time: a request whose outcome is lost is repeated.
         """
+        lines.flush()  # first: of each request that is recorded there is a line
         results, self._to_record, self._flush_at = self._to_record, [], None
         for mailing_id, share in _by_mailing(results).items():
             outcomes = [result.outcome for result in share if isinstance(result.outcome, Outcome)]

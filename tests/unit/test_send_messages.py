@@ -1,4 +1,7 @@
+import io
+import json
 import logging
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -9,6 +12,7 @@ from itertools import count
 
 import pytest
 
+from chalicelib import observability
 from chalicelib.domain.answer import Answer
 from chalicelib.domain.client import Client
 from chalicelib.domain.figures import Source
@@ -16,6 +20,7 @@ from chalicelib.domain.mailing import Mailing, MailingStatus
 from chalicelib.domain.message import UNLEASED, Message, Reason, Status
 from chalicelib.domain.tickets import MessagesTicket
 from chalicelib.errors import TransientError
+from chalicelib.services.send_messages import _Result, _Results
 from tests.builders import NOW, client, mailing, message, ulid
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import ACCEPTED, BUSY, REFUSED, TIMEOUT, Request
@@ -752,6 +757,43 @@ def test_four_tickets_are_recorded_at_once_and_not_only_at_the_end() -> None:
     made.hook = hook
     made.send(tickets(*(range(n, n + 24) for n in range(1, 241, 24))))
     assert recorded == [96, 96, 48]
+
+
+def test_whoever_records_is_not_woken_by_each_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits, take = [0], _Results.take
+
+    def counted(results: _Results, enough: int, most: int, seconds: float | None) -> list[_Result]:
+        waits[0] += 1
+        return take(results, enough, most, seconds)
+
+    def answer(_: Request) -> Answer:
+        threading.Event().wait(0.005)
+        return ACCEPTED
+
+    monkeypatch.setattr(_Results, "take", counted)
+    made = world(240, clock=WallClock())
+    made.provider.answer = answer
+    with ThreadPoolExecutor(8) as threads:
+        assert made.send(tickets(*(range(n, n + 24) for n in range(1, 241, 24))), threads) == set()
+    assert statuses(made) == {Status.SENT: 240}
+    assert waits[0] <= 10
+
+
+def test_of_each_request_that_is_recorded_there_is_a_line_before() -> None:
+    stream, ids = io.StringIO(), set[int]()
+
+    def read() -> None:
+        told = map(json.loads, stream.getvalue().splitlines())
+        ids.update(line["message_id"] for line in told if line["message"] == "message requested")
+
+    made = world(24)
+    made.hook = before("record", read)
+    stdout = observability.lines.setStream(stream)
+    try:
+        made.send(tickets(range(1, 25)))
+    finally:
+        observability.lines.setStream(stdout or sys.stdout)
+    assert ids == set(range(1, 25))
 
 
 def test_the_senders_clock_is_the_worlds() -> None:
