@@ -1,5 +1,6 @@
 """An embedded stack of a test's own, and ways to speak to it."""
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,17 @@ from hosted import call_host
 from sessions import LocalSession
 
 TIMEOUT_SECONDS = 30
+SCHEDULE_EVENT = {
+    "version": "0",
+    "id": "0",
+    "account": "000000000000",
+    "region": "us-east-1",
+    "time": "2026-01-01T00:00:00Z",
+    "source": "aws.events",
+    "detail-type": "Scheduled Event",
+    "resources": [],
+    "detail": {},
+}
 Seen = TypeVar("Seen")
 
 
@@ -86,6 +98,10 @@ class RunningStack:
         )
         assert "FunctionError" not in answer, answer["Payload"].read()
         return bytes(answer["Payload"].read())
+
+    def tick(self, function: str) -> None:
+        """Call a function as its schedule does, the dispatcher or a nightly one, and wait until it is done."""
+        self.invoke(function, json.dumps(SCHEDULE_EVENT))
 
     def peak_mb(self, function: str) -> float:
         """Return the largest resident size that a process of a function has had, in megabytes, by what Linux says."""

@@ -182,7 +182,7 @@ def test_late_mailing_is_started_by_process_and_by_the_dispatcher(stack: Running
 
     assert found.status_code == 202
     assert set(found.json()["mailings"]) <= set(mailings)
-    stack.invoke("dispatcher", json.dumps(SCHEDULE_EVENT))
+    stack.tick("dispatcher")
     for mailing_id in mailings:
         assert finished(stack, mailing_id)["messages"]["sent"] == 2
     assert stack.request("POST", "/mailings/process").json()["mailings"] == []
@@ -324,19 +324,6 @@ def test_killed_senders_lose_nobody(wounded: Wounded) -> None:
     assert_counters_equal_recount(stack, mailing_id)
     repeated = stack.received(limit=0)["accepted_duplicates"]
     assert 0 < repeated <= CROWD, "those whose outcome was not recorded yet are asked for again, with the same id"
-
-
-SCHEDULE_EVENT = {
-    "version": "0",
-    "account": "000000000000",
-    "region": "us-east-1",
-    "detail": {},
-    "detail-type": "Scheduled Event",
-    "source": "aws.events",
-    "time": "2026-01-01T00:00:00Z",
-    "id": "0",
-    "resources": [],
-}
 
 
 def sender_processes(stack: RunningStack) -> list[int]:

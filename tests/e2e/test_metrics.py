@@ -14,9 +14,6 @@ from tests.prometheus import promtool, running_prometheus
 from tests.running_stack import RunningStack, poll
 
 CLIENTS = 40
-SCHEDULE_EVENT = dict.fromkeys(
-    ("version", "account", "region", "detail", "detail-type", "source", "time", "id", "resources"), ""
-) | {"source": "aws.events"}
 
 
 @pytest.fixture(autouse=True)
@@ -78,8 +75,8 @@ def test_a_real_prometheus_sees_a_mailing_as_it_is_sent(stack: RunningStack, sec
 
 def test_what_minute_and_night_have_seen_is_told(stack: RunningStack) -> None:
     """Each by its own role, which allows it."""
-    stack.invoke("dispatcher", json.dumps(SCHEDULE_EVENT))
-    stack.invoke("drift-check", json.dumps(SCHEDULE_EVENT))
+    stack.tick("dispatcher")
+    stack.tick("drift-check")
     text = stack.request("GET", "/metrics").text
     for name in ("dispatcher_last_run", "drift_check"):
         (moment,) = re.findall(rf"^vestnik_{name}_timestamp_seconds (\S+)$", text, re.MULTILINE)

@@ -21,7 +21,7 @@ from probe import free_port
 from processes import ProcessRecord
 from programs import EMULATOR, start_emulator
 from tests.e2e.steps import load_clients
-from tests.running_stack import RunningStack
+from tests.running_stack import SCHEDULE_EVENT, RunningStack
 
 # The same ways as with the defaults, only sooner: each of these is a pause, and no rule asks how long a pause is.
 # Ten seconds of a silent provider become three, quarters of an hour of backoff four seconds.
@@ -219,7 +219,7 @@ def _minute_hand(stack: RunningStack) -> Iterator[None]:
     """Call the dispatcher every few seconds, as its schedule does every minute, whatever becomes of each call."""
     stop = threading.Event()
     awslambda = stack.client("lambda")
-    event = json.dumps(_SCHEDULE_EVENT)
+    event = json.dumps(SCHEDULE_EVENT)
 
     def beat() -> None:
         while not stop.wait(DISPATCH_EVERY_SECONDS):
@@ -235,19 +235,6 @@ def _minute_hand(stack: RunningStack) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
-
-
-_SCHEDULE_EVENT = {
-    "version": "0",
-    "id": "0",
-    "account": "000000000000",
-    "region": "us-east-1",
-    "time": "2026-01-01T00:00:00Z",
-    "source": "aws.events",
-    "detail-type": "Scheduled Event",
-    "resources": [],
-    "detail": {},
-}
 
 
 def _descendants(ancestor: int) -> Sequence[int]:
