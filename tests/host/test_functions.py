@@ -62,7 +62,7 @@ def test_queues_call_with_the_batches_and_as_often_as_deployed(template: Part) -
 def test_concurrency_may_be_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SENDER_CONCURRENCY", "9")
 
-    assert functions()["sender"].sources == [Source("SEND_QUEUE_URL", 10, 9), Source("EXPRESS_QUEUE_URL", 10, 2)]
+    assert functions()["sender"].sources == [Source("SEND_QUEUE_URL", 10, 9), Source("EXPRESS_QUEUE_URL", 10, 5)]
 
 
 def test_schedules_are_those_that_are_deployed_and_have_a_next_time(template: Part) -> None:

@@ -219,4 +219,4 @@ def test_each_queue_has_as_many_processes_as_the_template_says_or_as_asked(sqs: 
         made = loops_of_worker([functions()["sender"]], sqs, lambda *_: None, processes)
         return [len(consumer.calls._processes) for consumer in made]
 
-    assert (sizes(None), sizes(3)) == ([5, 2], [3, 3])
+    assert (sizes(None), sizes(3)) == ([5, 5], [3, 3])
