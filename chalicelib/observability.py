@@ -32,11 +32,12 @@ class Lines(logging.StreamHandler[TextIO]):
         super().__init__(stream)
         self._gathering = 0
         self._gathered: list[str] = []
+        self._latest: logging.LogRecord | None = None
         self._written_at = 0.0
 
     @contextmanager
     def gathering(self) -> Iterator[None]:
-        """Gather the lines of all threads; what waits is written with a later line, by `flush`, or behind the block.
+        """Gather the lines of all threads; what waits is written with a later line, by `pass_on`, or behind the block.
 
         A warning waits for nothing: it may be the last word of its process.
         """
@@ -47,32 +48,40 @@ class Lines(logging.StreamHandler[TextIO]):
         finally:
             with self._alone():
                 self._gathering -= 1
-            self.flush()
+            self.pass_on()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line, or keep it for a moment."""
         if not self._gathering or record.levelno >= logging.WARNING:
-            self._write_gathered()
+            self.pass_on()
             super().emit(record)
             return
         try:
             self._gathered.append(self.format(record) + self.terminator)
-            if time.monotonic() - self._written_at >= GATHERED_SECONDS:
-                self.flush()
         except Exception:  # noqa: BLE001 - as in every handler: no work fails because of its log
             self.handleError(record)
+            return
+        self._latest = record
+        if time.monotonic() - self._written_at >= GATHERED_SECONDS:
+            self.pass_on()
+
+    def pass_on(self) -> None:
+        """Write what waits. Never raises: whoever is about to record what was sent goes on without a log."""
+        with self._alone():
+            if not self._gathered or self._latest is None:
+                return
+            gathered, self._gathered = self._gathered, []
+            self._written_at = time.monotonic()
+            try:
+                self.stream.write("".join(gathered))
+                self.stream.flush()
+            except Exception:  # noqa: BLE001 - as in every handler
+                self.handleError(self._latest)
 
     def flush(self) -> None:
-        """Write what waits."""
-        with self._alone():
-            self._write_gathered()
-            super().flush()
-
-    def _write_gathered(self) -> None:
-        if self._gathered:
-            lines, self._gathered = self._gathered, []
-            self._written_at = time.monotonic()
-            self.stream.write("".join(lines))
+        """Write what waits, and what the stream holds back: at the end of the process."""
+        self.pass_on()
+        super().flush()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -254,7 +254,7 @@ class _Run:
 
         What cannot be recorded is tried again as long as there is time: a request whose outcome is lost is repeated.
         """
-        lines.flush()  # first: of each request that is recorded there is a line
+        lines.pass_on()  # first: of each request that is recorded there is a line
         results, self._to_record, self._flush_at = self._to_record, [], None
         for mailing_id, share in _by_mailing(results).items():
             outcomes = [result.outcome for result in share if isinstance(result.outcome, Outcome)]

@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -85,11 +86,12 @@ def test_lines_of_a_tenth_of_a_second_are_written_in_one_piece_if_somebody_gathe
         assert told.stream.pieces == ["one\n", "two\nthree\nfour\n"]
 
 
-def test_what_waits_is_written_by_a_flush_and_at_the_end(told: Told) -> None:
+@pytest.mark.parametrize("write", [Lines.pass_on, Lines.flush])
+def test_what_waits_is_written_when_asked_and_at_the_end(told: Told, write: Callable[[Lines], None]) -> None:
     with told.lines.gathering():
         told.tell("one")
         told.tell("two")
-        told.lines.flush()
+        write(told.lines)
         assert told.stream.pieces == ["one\n", "two\n"]
         told.tell("three")
     assert told.stream.pieces == ["one\n", "two\n", "three\n"]
