@@ -150,7 +150,7 @@ pages: $(INSTALLED) ## Every administrator's page in a browser: what axe says, k
 	@$(if $(SCREENSHOTS),mkdir -p '$(SCREENSHOTS)' &&) SCREENSHOTS='$(SCREENSHOTS)' $(RUN) -m pytest tests/browser/test_every_page.py --quiet
 
 .PHONY: bench
-bench: $(INSTALLED) ## Rates, latencies and costs, measured (a quarter of an hour): CLIENTS="1000 10000", LATENCY_MS=, CONCURRENCY=, RUNS=, ONLY=, HOST=1, JSON=
+bench: $(INSTALLED) ## Rates, latencies and costs, measured (twenty minutes): CLIENTS="1000 10000", LATENCY_MS=, CONCURRENCY=, RUNS=, ONLY=, HOST=1, JSON=
 	@PYTHONPATH=.:infra/local $(RUN) -m tests.bench $(foreach size,$(CLIENTS),--clients $(size)) \
 		$(if $(LATENCY_MS),--latency-ms '$(LATENCY_MS)') $(if $(RUNS),--runs '$(RUNS)') \
 		$(if $(BUSY_SECONDS),--busy-seconds '$(BUSY_SECONDS)') \

@@ -82,6 +82,25 @@ def test_the_api_alone_imports_what_answers_requests(template: Part, unpacked: P
             assert (routes, packages) == (0, []), suffix
 
 
+# Which objects are left to look at, when all is imported and collections come; a full one ends with few.
+COLLECTOR = """
+import gc, json, sys
+sys.path.insert(0, sys.argv[1])
+import app
+print(json.dumps([gc.get_freeze_count(), len(gc.get_objects()), gc.isenabled(), gc.get_threshold()[0]]))
+"""
+
+
+def test_what_was_imported_is_not_collected_again_and_again(unpacked: Path) -> None:
+    for function in ("api", "sender"):
+        environ = {"AWS_LAMBDA_FUNCTION_NAME": f"vestnik-{function}"}
+
+        kept, looked_at, is_enabled, collect_after = run_unpacked(unpacked, COLLECTOR, environ=environ)
+
+        assert (kept > 50_000, looked_at < 1_000, is_enabled) == (True, True, True), (kept, looked_at)
+        assert collect_after == 20_000
+
+
 def test_all_functions_run_the_same_zip(template: Part) -> None:
     assert {function["CodeUri"] for function in functions(template).values()} == {"./deployment.zip"}
 
