@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from itertools import chain
 from random import Random
@@ -97,7 +98,7 @@ def record(on: Sandbox, scenarios: Sequence[Scenario] = SCENARIOS) -> Recording:
 
 def play(on: Sandbox, scenario: Scenario, faults: Faults | None = None) -> list[str]:
     """Run a scenario, with faults or without; returns which promises were broken."""
-    with on.deployment() as deployment:
+    with on.deployment() as deployment, redirect_stdout(on.log):  # metrics are printed
         on.wire.faults = faults
         try:
             audits = scenario(User(deployment))
