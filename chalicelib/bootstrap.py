@@ -91,6 +91,7 @@ from chalicelib.services.send_report import ReportPlan, SendReport
 from chalicelib.services.send_test import SendTest
 from chalicelib.services.settle_from_log import SettleFromLog
 from chalicelib.services.shared_breaker import SharedBreaker
+from chalicelib.services.slow_start import SlowStart
 from chalicelib.services.start_due import StartDue
 from chalicelib.services.suppress_phones import SuppressPhones
 from chalicelib.services.sweep_messages import SweepMessages
@@ -581,6 +582,7 @@ class Application:
         per_second, at_once = self.settings.provider_max_per_second, self.settings.provider_max_in_flight
         return ProviderGate(
             self.breaker,
+            SlowStart(self.clock, self.settings.breaker_failures),
             self.clock,
             random.uniform,
             new_id,

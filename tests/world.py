@@ -40,6 +40,7 @@ from chalicelib.services.resume_imports import ResumeImports
 from chalicelib.services.send_messages import SendMessages
 from chalicelib.services.send_test import SendTest
 from chalicelib.services.shared_breaker import SharedBreaker
+from chalicelib.services.slow_start import SlowStart
 from chalicelib.services.start_due import StartDue
 from chalicelib.services.suppress_phones import SuppressPhones
 from chalicelib.services.sweep_messages import SweepMessages
@@ -261,6 +262,7 @@ class World:
     def gate(self) -> ProviderGate:
         return ProviderGate(
             self.shared_breaker(),
+            SlowStart(self.clock, self.breaker_policy.failures),
             self.clock,
             middle,
             lambda: f"run-{next(self._versions)}",

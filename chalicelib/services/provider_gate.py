@@ -14,6 +14,7 @@ from chalicelib.domain.message import Reason
 from chalicelib.ports import Clock, NewId
 from chalicelib.services.provider_limits import InFlight, Pace
 from chalicelib.services.shared_breaker import SharedBreaker
+from chalicelib.services.slow_start import SlowStart
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ class Turn:
 
     began_under: Breaker
     began_at: datetime
+    goes_first: bool
 
     @property
     def is_probe(self) -> bool:
@@ -36,6 +38,7 @@ class ProviderGate:
     """The breaker and the limits, as one. `pace` and `in_flight` are None without such a limit."""
 
     breaker: SharedBreaker
+    slow_start: SlowStart
     clock: Clock
     uniform: Uniform
     new_owner: NewId
@@ -68,6 +71,13 @@ class ProviderGate:
 
     def enter(self, until: datetime) -> Turn | Hold | None:
         """Wait for leave to make one request; None if there is no turn until then."""
+        goes_first = self.slow_start.enter(until)
+        turn = self._enter(until, goes_first=goes_first)
+        if not isinstance(turn, Turn):
+            self.slow_start.leave(None, was_one=goes_first)
+        return turn
+
+    def _enter(self, until: datetime, *, goes_first: bool) -> Turn | Hold | None:
         if self.in_flight and not self.in_flight.wait(until):
             return None
         if self.pace and not self.pace.wait(until):
@@ -77,7 +87,7 @@ class ProviderGate:
         if isinstance(began_under, Hold):
             self._go()
             return self._spread(began_under)
-        return Turn(began_under, self.clock())
+        return Turn(began_under, self.clock(), goes_first)
 
     def leave(self, turn: Turn, answer: Answer | None) -> None:
         """Say what came of a request; None: it was not made. Never raises, so that no answer is lost here."""
@@ -86,6 +96,7 @@ class ProviderGate:
             self.breaker.learn(turn.began_under, turn.began_at, answer)
         except Exception:
             logger.exception("nothing learnt from an answer", extra={"error": answer.error if answer else None})
+        self.slow_start.leave(answer, was_one=turn.goes_first)  # last: who is let go knows whether the breaker opened
 
     def _go(self) -> None:
         if self.in_flight:

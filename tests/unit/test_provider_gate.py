@@ -1,4 +1,7 @@
 import logging
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -125,3 +128,27 @@ def test_what_cannot_be_learnt_loses_no_answer(monkeypatch: pytest.MonkeyPatch) 
     with log_lines(logging.ERROR) as lines:
         gate.leave(turn, Answer(AnswerKind.UNAUTHORIZED, "http_401", 401))
     assert [line.message for line in lines] == ["nothing learnt from an answer"]
+
+
+def test_a_provider_that_is_down_is_asked_no_more_than_it_takes_to_find_out() -> None:
+    made = World(at_once=None)
+    gate = made.gate()
+    asked = threading.Semaphore(0)
+    answered = threading.Event()
+
+    def ask() -> type[object]:
+        turn = gate.enter(LONG)
+        if isinstance(turn, Turn):
+            asked.release()
+            answered.wait(10)
+            gate.leave(turn, BUSY)
+        return type(turn)
+
+    with ThreadPoolExecutor(20) as pool:
+        asking = [pool.submit(ask) for _ in range(20)]
+        for _ in range(BREAKER_POLICY.failures):
+            assert asked.acquire(timeout=10)
+        answered.set()
+        came = Counter(one.result() for one in asking)
+
+    assert came == {Turn: BREAKER_POLICY.failures, Hold: 20 - BREAKER_POLICY.failures}
