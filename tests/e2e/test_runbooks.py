@@ -30,7 +30,9 @@ from tests.prometheus import MONITORING
 from tests.runbooks import OPERATIONS, PREFACE, ROOT, Runbook, copied_checkout, sections
 from tests.running_stack import RunningStack, poll
 
-NEXT_SECRET = "the-next-secret-of-the-pages-at-the-issuer"
+# One of 64 that are made up begins with a dash; here, each.
+PROVIDER_TOKEN = "-the-token-of-the-provider"
+NEXT_SECRET = "-the-next-secret-of-the-pages-at-the-issuer"
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
         port=free_port(),
         settings={"QUEUED_GRACE_SECONDS": "2"},
         parameters={"PagesClientSecret": "the-secret-of-the-pages-at-the-issuer"},
+        provider_token=PROVIDER_TOKEN,
     )
     (checkout / ".local").mkdir()
     embedded = EmbeddedStack(options)
@@ -230,6 +233,14 @@ def test_every_runbook_is_tried() -> None:
     assert {title for title, blocks in sections().items() if title != PREFACE} == TROUBLES.keys()
     assert [block.on_aws for block in sections()[PREFACE]] == [False, True]
     assert all(sections().values())
+
+
+def test_aws_reads_secrets_as_files() -> None:
+    """As an argument, one that begins with a dash would be an option."""
+    blocks = "".join(block.text for blocks in sections().values() for block in blocks)
+    handed_over = re.findall(r"--secret-string (\S+)", blocks)
+    assert len(handed_over) == 4
+    assert set(handed_over) == {"file://<(printf"}
 
 
 def test_few_blocks_need_aws() -> None:
