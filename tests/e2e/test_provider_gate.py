@@ -22,6 +22,7 @@ from tests.running_stack import RunningStack, poll
 CROWD = 300
 SECOND = timedelta(seconds=1)
 HELD = {"open", "half_open"}
+FIRST = 10  # requests that a sender makes before it has heard of the provider
 KNOWN_TO_ALL = 3 * SECOND  # a sender knows the breaker as it was a second ago, and is slow on a busy machine
 WATCHED = 12 * SECOND
 PROBES = 5  # while we watch, at the most: 2 s after it opened, then 4 s and 8 s later
@@ -166,8 +167,8 @@ def test_retry_after_a_429_holds_for_all_senders(shared: RunningStack) -> None:
 
     before = begun_between(shared, said_at - 60 * SECOND, said_at + KNOWN_TO_ALL)
     quiet = begun_between(shared, said_at + KNOWN_TO_ALL, said_at + pause)
-    assert CROWD // 10 < len(before) < size, "some were made, and some were left to be held back"
-    assert len(quiet) <= len(before) // 50
+    assert FIRST <= len(before) < size, "some were made, and some were left to be held back"
+    assert len(quiet) <= size // 100
     shared.control()
 
     assert_all_sent_once(shared, mailing_id, size)
