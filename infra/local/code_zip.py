@@ -3,6 +3,9 @@
 Both are about cold starts. Lambda cannot write beside the code, so without compiled modules each new process compiles
 all that it imports; and botocore's descriptions of 400 services and Babel's
 of 1,000 locales are most of what would have to be fetched and unpacked.
+
+Our own modules keep their sources, so that a traceback shows its lines. Libraries come compiled alone, their modules in
+the places of their sources: half as many files, and to unpack a file can take longer than to import it.
 """
 
 import compileall
@@ -21,6 +24,9 @@ SERVICES = frozenset({"dynamodb", "lambda", "logs", "s3", "scheduler", "secretsm
 LOCALES = frozenset({"root", "en", "ru"})
 """Languages of the pages, by the names of Babel's data."""
 
+_OWN = frozenset({"app.py", "chalicelib"})
+_FOR_TOOLS = ("/RECORD", "/WHEEL", "/py.typed", ".pyi")  # read by installers and type checkers
+
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # zips of the same content are the same
 
 
@@ -38,14 +44,28 @@ def improve(code: Path) -> None:
         better = code.with_suffix(".better")
         with zipfile.ZipFile(better, "w", zipfile.ZIP_DEFLATED) as zipped:
             for path in _files(folder):
-                entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _LONG_AGO)
+                name = _name_in_zip(path.relative_to(folder))
+                if not name:
+                    continue
+                entry = zipfile.ZipInfo(name, _LONG_AGO)
                 entry.external_attr = 0o644 << 16
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 zipped.writestr(entry, path.read_bytes())
         better.replace(code)
 
 
+def _name_in_zip(path: Path) -> str | None:
+    """Where a file goes. A library's source goes nowhere, and what was compiled of it goes where import looks then."""
+    is_compiled = path.parent.name == "__pycache__"
+    source = path.parent.parent / f"{path.name.partition('.')[0]}.py" if is_compiled else path
+    if source.suffix != ".py" or source.parts[0] in _OWN:
+        return path.as_posix()
+    return source.with_suffix(".pyc").as_posix() if is_compiled else None
+
+
 def _is_wanted(name: str) -> bool:
+    if name.endswith(_FOR_TOOLS):
+        return False
     parts = name.split("/")
     if parts[:2] == ["babel", "locale-data"]:
         return parts[-1].removesuffix(".dat") in LOCALES

@@ -26,7 +26,7 @@ from local_error import LocalError
 from tests.bench import recovery
 from tests.bench.api_latency import api_latency
 from tests.bench.bench_stack import Ground, load_crowd, warm_up
-from tests.bench.cold_start import cold_starts
+from tests.bench.cold_start import cold_starts, measure_package
 from tests.bench.consumption import recording
 from tests.bench.delivery import deliver
 from tests.bench.importing import import_twice
@@ -107,6 +107,7 @@ def _api(ground: Ground, options: argparse.Namespace, results: Results) -> None:
 
 
 def _cold(_: Ground, __: argparse.Namespace, results: Results) -> None:
+    results.package = measure_package()
     results.cold_starts = cold_starts()
 
 

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from tests.bench.api_latency import ApiLatency
-from tests.bench.cold_start import ColdStart
+from tests.bench.cold_start import ColdStart, Package
 from tests.bench.delivery import Delivery
 from tests.bench.figures import Distribution, median_of
 from tests.bench.importing import Importing
@@ -55,6 +55,7 @@ class Results:
     host: bool = False
     deliveries: list[Delivery] = field(default_factory=list)
     spendings: list[Spending] = field(default_factory=list)
+    package: Package | None = None
     cold_starts: list[ColdStart] = field(default_factory=list)
     api: ApiLatency | None = None
     start: StartLatency | None = None
@@ -103,6 +104,9 @@ class Results:
             yield "\ncold start, milliseconds of a processor\n"
             rows = [[one.function, f"{one.import_ms:.0f}", f"{one.build_ms:.0f}"] for one in self.cold_starts]
             yield from table([["", "import", "build"], *rows])
+        if self.package:
+            size = f"{self.package.files} files, {self.package.zip_mb:.1f} MB, {self.package.unpacked_mb:.1f} unpacked"
+            yield f"the package, {size}: {self.package.unpack_ms:.0f} to unpack it"
         if self.api:
             yield "\nAPI, one connection, milliseconds\n"
             yield from table(_api_rows(self.api))

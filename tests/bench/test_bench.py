@@ -20,6 +20,7 @@ def test_a_delivery_is_measured_on_the_packaged_application(tmp_path: Path) -> N
         "sender",
         "dispatcher",
     }
+    assert all(figure > 0 for figure in told["package"].values())
     functions = told["spendings"][0]["consumption"]["lambdas"]
     assert {"sender", "dispatcher", "drift-check", "daily-report"} <= functions.keys()
     assert all(function["peak_memory_mb"] > 0 for function in functions.values())

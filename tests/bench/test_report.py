@@ -10,7 +10,7 @@ import pytest
 from tests.bench import __main__ as bench
 from tests.bench.api_latency import ApiLatency, RouteLatency
 from tests.bench.bench_stack import Ground
-from tests.bench.cold_start import ColdStart
+from tests.bench.cold_start import ColdStart, Package
 from tests.bench.consumed import Consumption
 from tests.bench.delivery import Delivery
 from tests.bench.figures import Distribution
@@ -37,6 +37,7 @@ def results() -> Results:
         Machine(cores=2, load=0.5, system="Linux", python="3.11", versions={"ministack": "1"}, commit="abc"),
         latency_ms=50,
         deliveries=[DELIVERY, replace(DELIVERY, whole_rate=300), replace(DELIVERY, whole_rate=900)],
+        package=Package(files=2500, zip_mb=16.62, unpacked_mb=45, unpack_ms=480.4),
         cold_starts=[ColdStart("sender", 350.4, 80)],
         api=ApiLatency((RouteLatency("GET /stats", SPREAD, SPREAD),), busy_rate=700, posts_per_second=250),
         start=StartLatency(SPREAD, SPREAD),
@@ -49,10 +50,12 @@ def test_a_rate_is_also_a_ratio_to_the_bare_loop() -> None:
 
 
 def test_the_report_shows_the_median_and_each_run() -> None:
-    lines = [line.split() for line in results().text().splitlines()]
+    text = results().text()
+    lines = [line.split() for line in text.splitlines()]
     assert ["POST", "to", "last", "outcome,", "a", "second", "600", "(600,", "300,", "900)"] in lines
     assert ["beyond", "the", "probe", "5.0", "(2.5,", "never,", "5.0)"] in lines
     assert ["sender", "350", "80"] in lines
+    assert "\nthe package, 2500 files, 16.6 MB, 45.0 unpacked: 480 to unpack it\n" in text
     assert ["GET", "/stats", *["3", "2.0", "-", "-", "3.0"] * 2] in lines
 
 
