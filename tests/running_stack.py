@@ -14,7 +14,7 @@ from embedded import EmbeddedStack, StackInfo
 from hosted import call_host
 from sessions import LocalSession
 
-TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 120  # a process of a function may have to start for it, on a machine that is busy
 SCHEDULE_EVENT = {
     "version": "0",
     "id": "0",

@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 HEIGHT = 800
 
 
