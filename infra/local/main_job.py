@@ -33,7 +33,9 @@ OPERATOR_CODES = ("900", "903", "916", "926", "999")
 TAG = "sample"
 STATUSES = ("queued", "deferred", "sent", "failed", "expired", "cancelled")
 OPEN = ("queued", "deferred")
-CONNECTIONS = 8
+CONNECTIONS = 4
+CALL_SECONDS = 120
+"""The emulator cuts no call off, as API Gateway would, and starts a process for each of the first CONNECTIONS."""
 PATIENCE_SECONDS = 300
 CONFLICT = 409
 INTERRUPTED = 130
@@ -63,7 +65,7 @@ class Api:
 
     def call(self, method: str, path: str, body: object = None, *, accept: Sequence[int] = ()) -> Any:  # noqa: ANN401 - JSON
         """Make a call; raises JobError with the problem's words unless it succeeds or has an accepted status."""
-        response = self.session.request(method, f"{self.url}{path}", json=body, timeout=35)
+        response = self.session.request(method, f"{self.url}{path}", json=body, timeout=CALL_SECONDS)
         if not response.ok and response.status_code not in accept:
             raise JobError(f"{method} {path} answered {response.status_code}: {response.text[:500]}")
         return response.json()
