@@ -33,8 +33,8 @@ class Machine:
 
     def here(self, text: str) -> str:
         """Translate what stands in the file: folders, addresses, ports."""
-        text = text.replace("/app/.local", str(self.folder)).replace("/etc/vestnik", str(self.folder / "monitoring"))
-        text = text.replace("/vestnik", str(self.folder))
+        folders = {"/app/.local": self.folder, "/etc/vestnik": self.folder / "monitoring", "/vestnik": self.folder}
+        text = re.sub("|".join(folders), lambda found: str(folders[found[0]]), text)
         text = re.sub(rf"{_HOSTS}:(\d+)", lambda found: f"127.0.0.1:{self.ports[found[1]]}", text)
         text = re.sub(r"^(--port=)?(\d{4})$", lambda found: f"{found[1] or ''}{self.ports[found[2]]}", text)
         return text.replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - in its place comes loopback

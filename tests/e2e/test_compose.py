@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 import requests
 
-from main_job import CONNECTIONS
 from tests.compose import SERVICES, Machine, machine_in
 from tests.prometheus import Prometheus, program, promtool
 from tests.running_stack import poll
@@ -89,11 +87,7 @@ def test_browsers_find_the_pages_and_their_issuer(published: dict[str, Any]) -> 
 
 
 def test_main_job_sends_everything(machine: Machine, published: dict[str, Any]) -> None:
-    with ThreadPoolExecutor(CONNECTIONS) as callers:  # so many functions start: that may take longer than the job waits
-        for answer in callers.map(
-            lambda _: requests.get(f"{published['api_url']}/health", timeout=150), range(CONNECTIONS)
-        ):
-            assert answer.ok
+    assert published
     done = machine.run("main-job")
     assert done.returncode == 0, done.stdout + done.stderr
     received = requests.get(f"{published['provider_url']}/_received", timeout=30).json()

@@ -22,6 +22,7 @@ KNOWN = Confidential(frozenset({SECRET}), frozenset({TEXT, "0"}), frozenset({PHO
         (json.dumps({"phone": PHONE}), "a phone", PHONE),
         (f"id{PHONE}x", "a phone", PHONE),
         (json.dumps({"phone": 79990000001}), "a phone", "79990000001"),
+        (json.dumps({"message_id": 7, "account": 79990000001}), "a phone", "79990000001"),
         ("GET /clients?phone=79990000001 200", "a phone", "79990000001"),
     ],
 )
@@ -38,6 +39,9 @@ def test_what_is_confidential_is_found_and_not_shown(line: str, what: str, hidde
     [
         json.dumps({"phone": "*******4567", "text_length": 14, "duration_ms": 0}),
         json.dumps({"message_id": 4579161234567370, "at": 1_779_161_234_567}),
+        json.dumps({"message_id": 79161000000, "message_ids": [7, 79161000001, 79161000002]}),
+        json.dumps({"message_id": 79161000000}, separators=(",", ":")),
+        "POST /v1/send/79161000000 and GET /messages/79161000000/explain",
         json.dumps({"waited": 0.79161234568, "id": "1-67891233-79161234568"}),
         json.dumps({"path": "/mailings/01M83JE3427E3MCK0QZRJNQ9ET", "etag": "eyJ"}),
     ],
