@@ -5,7 +5,7 @@ all that it imports; and botocore's descriptions of 400 services and Babel's
 of 1,000 locales are most of what would have to be fetched and unpacked.
 
 Our own modules keep their sources, so that a traceback shows its lines. Libraries come compiled alone, their modules in
-the places of their sources: half as many files, and to unpack a file can take longer than to import it.
+the places of their sources: a third fewer files, and to unpack a file can take longer than to import it.
 """
 
 import compileall

@@ -54,7 +54,7 @@ class Package:
 
 
 def measure_package() -> Package:
-    """Unpack the package several times, as the emulator does it for each process; on Lambda that is no time of ours."""
+    """Unpack the package several times, as the emulator does for each process."""
     path = make_bundle().code
     with zipfile.ZipFile(path) as code:
         entries = code.infolist()

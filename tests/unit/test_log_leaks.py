@@ -22,6 +22,7 @@ KNOWN = Confidential(frozenset({SECRET}), frozenset({TEXT, "0"}), frozenset({PHO
         (json.dumps({"phone": PHONE}), "a phone", PHONE),
         (f"id{PHONE}x", "a phone", PHONE),
         (json.dumps({"phone": 79990000001}), "a phone", "79990000001"),
+        (json.dumps({"message_id": int(PHONE)}), "a phone", PHONE),
         (json.dumps({"message_id": 7, "account": 79990000001}), "a phone", "79990000001"),
         ("GET /clients?phone=79990000001 200", "a phone", "79990000001"),
     ],
