@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
@@ -16,6 +16,7 @@ from typing import NamedTuple
 from files import write_private
 
 POLL_SECONDS = 0.05
+TELL_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,11 @@ class ProcessRecord:
         return process
 
     def stop(self, process: Process, *, grace_seconds: float = 8) -> bool:
-        """End the process with all it started: TERM, then KILL; return whether there was anything to end."""
+        """End the process with all it started: TERM, then KILL; return whether there was anything to end.
+
+        What it starts while it ends is told, too: the emulator waits for the calls of functions that it has begun, for
+        a minute if need be, and saves its state after that.
+        """
         with interrupts_held():
             was_alive = is_alive(process)
             if was_alive:
@@ -115,17 +120,27 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(group, number)
-    except ProcessLookupError:
-        return
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def _group_ends(group: int, deadline_seconds: float) -> bool:
-    deadline = time.monotonic() + deadline_seconds
-    while any(row.group == group for row in _living_rows()):
-        if time.monotonic() > deadline:
+    """Wait for it. All but its leader are told again each second: who was just being born has not heard."""
+    began = told_at = time.monotonic()
+    while living := [row.pid for row in _living_rows() if row.group == group]:
+        now = time.monotonic()
+        if now - began > deadline_seconds:
             return False
+        if now - told_at > TELL_AGAIN_SECONDS:
+            told_at = now
+            for pid in living:
+                if pid != group:
+                    _signal(pid, signal.SIGTERM)
         time.sleep(POLL_SECONDS)
     return True
 

@@ -1,0 +1,37 @@
+"""The ends of programs beneath a stack: each with all that it started."""
+
+import sys
+from pathlib import Path
+
+from processes import ProcessRecord
+from programs import shell
+from tests.running_stack import poll
+
+# As the emulator does: told to end, it has just begun a call, waits for that, and saves its state then.
+BUSY_AT_ITS_END = """
+import pathlib, signal, subprocess, sys
+
+def end(*_):
+    with open("told", "a") as told:
+        told.write("to end;")
+    subprocess.run([sys.executable, "-c", "import time; time.sleep(600)"])
+    pathlib.Path("saved").touch()
+    sys.exit()
+
+signal.signal(signal.SIGTERM, end)
+print("ready", flush=True)
+signal.pause()
+"""
+
+
+def test_what_a_program_starts_while_it_ends_does_not_keep_it_from_ending_well(tmp_path: Path) -> None:
+    record, log = ProcessRecord(tmp_path / "processes.json"), tmp_path / "log"
+    argv = [sys.executable, "-c", BUSY_AT_ITS_END]
+    process = record.start("busy", argv, log=log, environ=shell(), cwd=tmp_path)
+    poll(log.read_text, until=lambda text: "ready" in text, deadline_seconds=60)
+
+    assert record.stop(process, grace_seconds=60)
+
+    assert (tmp_path / "saved").exists(), "killed before it was done"
+    assert (tmp_path / "told").read_text() == "to end;", "its leader is told once, and left to its last work"
+    assert list(record) == []
