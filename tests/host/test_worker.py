@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import boto3
@@ -12,7 +12,7 @@ from moto import mock_aws
 
 from infra.host.calls import Calls
 from infra.host.functions import functions
-from infra.host.worker import Consumer, Queue, loops_of_worker
+from infra.host.worker import Consumer, Message, Queue, loops_of_worker
 from tests.host.conftest import function
 from tests.running_stack import poll
 
@@ -34,17 +34,17 @@ def url(sqs: AwsClient) -> str:
 
 
 @pytest.fixture
-def run(lines: list[str]) -> Iterator[Callable[[Queue], threading.Event]]:
+def run(lines: list[str]) -> Iterator[Callable[[Queue], threading.Thread]]:
     """Start what works a queue off, two batches at once."""
     started: list[tuple[threading.Event, threading.Thread]] = []
 
-    def start(queue: Queue) -> threading.Event:
+    def start(queue: Queue) -> threading.Thread:
         calls = Calls(function(), 2, lambda _, line: lines.append(line.decode().strip()))
         stopping = threading.Event()
         thread = threading.Thread(target=Consumer(queue, calls), args=(stopping,))
         thread.start()
         started.append((stopping, thread))
-        return stopping
+        return thread
 
     yield start
     for stopping, thread in started:
@@ -69,7 +69,7 @@ def seen(lines: list[str], body: str) -> int:
     return lines.count(f"body {body}")
 
 
-Run = Callable[[Queue], threading.Event]
+Run = Callable[[Queue], threading.Thread]
 
 
 def test_what_is_worked_off_is_deleted(sqs: AwsClient, url: str, run: Run, lines: list[str]) -> None:
@@ -201,17 +201,28 @@ def test_ticket_that_cannot_be_deleted_is_no_failure(
     assert waiting(sqs, url) == 1
 
 
+class ToldToStop(Queue):
+    """A queue whose host is told to stop when it has just taken something, and another ticket comes."""
+
+    def receive(self, stopping: threading.Event) -> Sequence[Message]:
+        messages = super().receive(stopping)
+        if messages:
+            stopping.set()
+            send(self.sqs, self.url, "b")
+        return messages
+
+
 def test_what_is_in_hand_is_finished_when_it_is_told_to_stop(
     sqs: AwsClient, url: str, run: Run, lines: list[str]
 ) -> None:
-    stopping = run(Queue(sqs, url, 10))
     send(sqs, url, "a")
-    poll(lambda: "loaded" in lines, until=bool, deadline_seconds=60)
-    stopping.set()
-    send(sqs, url, "b")
 
-    poll(lambda: waiting(sqs, url), until=lambda left: left == 1, deadline_seconds=20)
+    working = run(ToldToStop(sqs, url, 10))
+
+    working.join(60)
+    assert not working.is_alive()
     assert (seen(lines, "a"), seen(lines, "b")) == (1, 0)
+    assert waiting(sqs, url) == 1
 
 
 def test_each_queue_has_as_many_processes_as_the_template_says_or_as_asked(sqs: AwsClient) -> None:
