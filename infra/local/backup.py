@@ -40,10 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("\n".join(backups.names(target.stack_name)))
             return 0
         tables = list(deployed_stack(target).tables())
-        name = name_of(target.stack_name, options.at or datetime.now(UTC))
         if options.at:
+            name = name_of(target.stack_name, options.at)
             found = back_up_as_of(backups, tables, target.stack_name, name)
         else:
+            name = backups.unused_name(target.stack_name)
             found = back_up(backups, tables, name)
     except (LocalError, BotoCoreError, ClientError) as error:
         print(f"make backup: {error}", file=sys.stderr)

@@ -9,7 +9,6 @@ are called again. Killed anywhere, it is run again. With AT, the backup of that 
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -96,7 +95,7 @@ def _restore(target: Target, name: str, keep: Path, *, make_it: bool) -> list[st
     print("the functions are stopped", flush=True)
     if backups.status(application.settings.table_prefix + "-suppressions") == "ACTIVE":
         aftermath.keep_opt_outs()
-    _replace(backups, tables, arns, name_of(stack.name, datetime.now(UTC)))
+    _replace(backups, tables, arns, backups.unused_name(stack.name))
     wrong = [*aftermath.settle()]
     print("calling the functions again", flush=True)
     if not triggers.start():

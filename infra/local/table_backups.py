@@ -55,21 +55,36 @@ class TableBackups:
 
         return _poll(look, lambda details: bool(details["BackupStatus"] == "AVAILABLE"), f"the backup {arn}")
 
+    def unused_name(self, stack_name: str) -> str:
+        """Name backups of this second, or of the next if there are some of that name: by it they are found."""
+        return _poll(
+            lambda: name_of(stack_name, datetime.now(UTC)), lambda name: not self.find(name), "a name of a backup"
+        )
+
     def find(self, name: str) -> dict[str, str]:
-        """Find the ARNs of the backups of a name, by the short name of their tables."""
-        pages = self._dynamodb.get_paginator("list_backups").paginate(BackupType="USER")
-        found = (backup for page in pages for backup in page["BackupSummaries"])
-        return {
-            backup["BackupName"].removeprefix(f"{name}."): backup["BackupArn"]
-            for backup in found
-            if backup["BackupName"].startswith(f"{name}.")
-        }
+        """Find the ARNs of the backups of a name, by the short name of their tables.
+
+        Raises:
+            LocalError: a table has two of them, made in one second by two programs.
+        """
+        found: dict[str, str] = {}
+        for full_name, arn in self._all():
+            if full_name.startswith(f"{name}."):
+                first = found.setdefault(full_name.removeprefix(f"{name}."), arn)
+                if first != arn:
+                    raise LocalError(f"two backups are named {full_name}; delete one of {first} and {arn}")
+        return found
 
     def names(self, stack_name: str) -> list[str]:
         """List the names under which there are backups of the stack, oldest first."""
-        pages = self._dynamodb.get_paginator("list_backups").paginate(BackupType="USER")
-        named = {backup["BackupName"].rpartition(".")[0] for page in pages for backup in page["BackupSummaries"]}
+        named = {full_name.rpartition(".")[0] for full_name, _ in self._all()}
         return sorted(name for name in named if re.fullmatch(re.escape(stack_name) + r"-\d{8}T\d{6}Z", name))
+
+    def _all(self) -> Iterator[tuple[str, str]]:
+        """Yield name and ARN of each backup that somebody has ordered, of whatever stack."""
+        for page in self._dynamodb.get_paginator("list_backups").paginate(BackupType="USER"):
+            for backup in page["BackupSummaries"]:
+                yield backup["BackupName"], backup["BackupArn"]
 
     def copy_as_of(self, table: str, moment: datetime, copy: str) -> None:
         """Restore a table as it was at a moment beside itself; a copy that is on its way is left to that."""

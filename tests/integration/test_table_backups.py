@@ -7,6 +7,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
+from moto import mock_aws
 
 import backup
 import table_backups
@@ -72,6 +73,10 @@ def active(aws: Stubber, status: str = "ACTIVE", **told: object) -> None:
     aws.add_response("describe_table", {"Table": {"TableStatus": status, "TableArn": ARN, **told}})
 
 
+def listed(arn: str) -> dict[str, object]:
+    return {"BackupName": "vestnik-20261123T100000Z.messages", "BackupArn": arn, "TableName": "any"}
+
+
 def test_a_restored_table_is_given_what_the_template_wants(aws: Stubber, dynamodb: AwsClient) -> None:
     name = {"TableName": "vestnik-messages"}
     table = deployed(WarmWriteUnits="40000", WarmIndexWriteUnits="5000")
@@ -131,13 +136,36 @@ def test_tables_of_one_second_are_restored_beside_backed_up_and_dropped(aws: Stu
 
 
 def test_backups_of_a_second_that_are_there_are_not_made_again(aws: Stubber, dynamodb: AwsClient) -> None:
-    there = {"BackupName": "vestnik-20261123T100000Z.messages", "BackupArn": BACKUP, "TableName": "any"}
-    aws.add_response("list_backups", {"BackupSummaries": [there]}, {"BackupType": "USER"})
+    aws.add_response("list_backups", {"BackupSummaries": [listed(BACKUP)]}, {"BackupType": "USER"})
     aws.add_client_error("describe_table", "ResourceNotFoundException")
     aws.add_client_error("describe_table", "ResourceNotFoundException")
 
     name = name_of("vestnik", MOMENT)
     assert backup.back_up_as_of(TableBackups(dynamodb), [deployed()], "vestnik", name) == {"messages": BACKUP}
+
+
+@mock_aws
+def test_backups_one_after_the_other_share_no_name(dynamodb: AwsClient) -> None:
+    backups = TableBackups(dynamodb)
+    dynamodb.create_table(
+        TableName="vestnik-messages",
+        **KEY,
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    names = []
+    for _ in range(3):
+        names.append(backups.unused_name("vestnik"))
+        arn = backups.begin("vestnik-messages", names[-1], "messages")
+        assert backups.find(names[-1]) == {"messages": arn}
+    assert backups.names("vestnik") == names
+
+
+def test_of_two_backups_of_one_name_none_is_taken(aws: Stubber, dynamodb: AwsClient) -> None:
+    other = f"{BACKUP}b"
+    aws.add_response("list_backups", {"BackupSummaries": [listed(BACKUP), listed(other)]}, {"BackupType": "USER"})
+    with pytest.raises(LocalError, match=f"two backups are named .*messages; delete one of {BACKUP} and {other}"):
+        TableBackups(dynamodb).find("vestnik-20261123T100000Z")
 
 
 @pytest.mark.parametrize(("status", "arn", "is_it"), [("CREATING", BACKUP, True), ("CREATING", ARN, False)])
