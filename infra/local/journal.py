@@ -4,7 +4,9 @@ These are the log lines of all functions that name it, in order of time.
 A line names it in a field (mailing_id, message_id, client_id, correlation_id) or in a list (mailing_ids and so on).
 The story of a message has its mailing's milestones too: the lines that begin with the word "mailing". Planning
 writes rows in bulk, so a message's own story begins with its first request. GET requests that were answered
-are left out unless --reads is given. What a function says may appear only when its invocation has ended.
+are left out unless --reads is given. What a function says may appear only when its invocation has ended, and the
+milestones are searched for after the message's own lines: while things happen, a later line may be there before an
+earlier one. Ask again.
 """
 
 import argparse

@@ -34,7 +34,7 @@ def test_story_of_a_message_that_the_provider_refused_at_first(stack: RunningSta
 
     of_message = poll(
         lambda: _told(stack_file, "--message", str(message_id)),
-        until=lambda lines: any("mailing finished" in line for line in lines),
+        until=lambda lines: all(any(end in line for line in lines) for end in ("status=sent", "mailing finished")),
         deadline_seconds=60,
     )
 
