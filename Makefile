@@ -128,8 +128,8 @@ translations: $(INSTALLED) ## Writes what the pages say into chalicelib/admin/lo
 	@$(RUN) infra/local/translations.py
 
 .PHONY: test
-test: $(INSTALLED) ## Every test that this machine can run, with coverage, in so many PROCESSES= (two); JUNIT=file, COVERAGE_XML=file write reports
-	$(RUN) -m pytest --numprocesses $(or $(PROCESSES),2) --dist loadfile --no-loadscope-reorder --cov --cov-report term \
+test: $(INSTALLED) ## Every test that this machine can run, with coverage, in so many PROCESSES= (three: many of them wait); JUNIT=file, COVERAGE_XML=file write reports
+	$(RUN) -m pytest --numprocesses $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder --cov --cov-report term \
 		$(if $(COVERAGE_XML),--cov-report 'xml:$(COVERAGE_XML)') $(if $(JUNIT),--junitxml '$(JUNIT)')
 
 .PHONY: faults

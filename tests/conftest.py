@@ -13,12 +13,18 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "bounded"))
 # tests too: to trace the calls of these takes a third of their time.
 UNTRACED = tuple(f"tests/{folder}/" for folder in ("e2e", "browser", "faults", "bench", "fuzz"))
 
-# Processes share the tests, a module at a time: what is begun last should not be what takes longest.
+# Processes share the tests, a module at a time: what is begun last should not be what takes longest, and what mostly
+# waits should have beside it what mostly computes.
 LONGEST_FIRST = (
-    "browser/test_every_page.py",
+    "e2e/test_delivery.py",
     "e2e/test_fuzz.py",
-    "faults/",
+    "e2e/test_provider_gate.py",
+    "e2e/test_controls.py",
+    "browser/test_every_page.py",
+    "e2e/test_runbooks.py",
+    "faults/test_call_sites.py",
     "e2e/",
+    "faults/",
     "browser/",
     "bench/",
     "unit/test_stateful.py",
