@@ -146,10 +146,11 @@ def _group_ends(group: int, deadline_seconds: float) -> bool:
 
 
 def _living_rows() -> list[_Row]:
-    for child in list(_children.values()):
+    rows = _rows_of_proc() if Path("/proc/self/stat").exists() else _rows_of_ps()
+    for child in list(_children.values()):  # after that: who is not among them is asked for
         if child.poll() is not None:
             del _children[child.pid]
-    return _rows_of_proc() if Path("/proc/self/stat").exists() else _rows_of_ps()
+    return rows
 
 
 def _rows_of_proc() -> list[_Row]:

@@ -1,8 +1,13 @@
 """The ends of programs beneath a stack: each with all that it started."""
 
+import os
+import signal
 import sys
 from pathlib import Path
 
+import pytest
+
+import processes
 from processes import ProcessRecord
 from programs import shell
 from tests.running_stack import poll
@@ -35,3 +40,21 @@ def test_what_a_program_starts_while_it_ends_does_not_keep_it_from_ending_well(t
     assert (tmp_path / "saved").exists(), "killed before it was done"
     assert (tmp_path / "told").read_text() == "to end;", "its leader is told once, and left to its last work"
     assert list(record) == []
+
+
+def test_a_child_that_ends_while_one_looks_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = ProcessRecord(tmp_path / "processes.json")
+    argv = [sys.executable, "-c", "import time; time.sleep(600)"]
+    process = record.start("idle", argv, log=tmp_path / "log", environ=shell(), cwd=tmp_path)
+    look, stat = processes._rows_of_proc, Path(f"/proc/{process.pid}/stat")
+
+    def look_when_it_has_ended() -> list[processes._Row]:
+        os.kill(process.pid, signal.SIGKILL)
+        poll(stat.read_text, until=lambda text: ") Z " in text, deadline_seconds=60)
+        return look()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(processes, "_rows_of_proc", look_when_it_has_ended)
+        assert record.living("idle") is None
+
+    assert not stat.exists(), "it is a zombie"
