@@ -30,17 +30,18 @@ _CUT = """() => [...document.querySelectorAll("main *, header *")]
     && each.clientWidth && each.scrollWidth > each.clientWidth + 1)
   .map((each) => `${each.outerHTML.slice(0, 120)} is ${each.scrollWidth} wide in ${each.clientWidth}`)"""
 
+# Looked for anew at each stop: parts of a live page are replaced meanwhile, by others of the same order.
 _TABBABLE = """() => {
-  const order = [...document.querySelectorAll(
-    "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']")];
-  window.order = order.filter((each) => each.checkVisibility() && !each.disabled);
-  return window.order.length;
+  window.tabbable = () => [...document.querySelectorAll(
+    "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']"
+  )].filter((each) => each.checkVisibility() && !each.disabled);
+  return window.tabbable().length;
 }"""
 
 _FOCUSED = """() => {
   const each = document.activeElement, style = getComputedStyle(each), box = each.getBoundingClientRect();
   return {
-    place: window.order.indexOf(each),
+    place: window.tabbable().indexOf(each),
     marked: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2,
     seen: box.width > 0 && box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth,
     name: each.outerHTML.slice(0, 120),

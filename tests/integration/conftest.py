@@ -1,10 +1,14 @@
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from functools import wraps
 from io import StringIO
+from typing import Any
 
 import pytest
 from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.responses import DynamoHandler
 
 from chalicelib.adapters.dynamodb import DynamoDB
 from chalicelib.adapters.tables import bind
@@ -47,6 +51,7 @@ SETTINGS = {
 def played_aws() -> Iterator[None]:
     """Play AWS with our tables, for a module: making clients and tables takes longer than most tests."""
     with pytest.MonkeyPatch.context() as patch, mock_aws():
+        patch.setattr(DynamoHandler, "call_action", _one_at_a_time(DynamoHandler.call_action))
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -59,6 +64,18 @@ def played_aws() -> Iterator[None]:
         yield
         application.cache_clear()
         bind("unbound")
+
+
+def _one_at_a_time(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Have threads wait for each other: moto copies its tables for a transaction, and breaks where others write."""
+    alone = threading.Lock()
+
+    @wraps(call)
+    def wait_and_call(*args: object) -> Any:  # noqa: ANN401 - moto's answer
+        with alone:
+            return call(*args)
+
+    return wait_and_call
 
 
 @pytest.fixture
