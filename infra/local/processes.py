@@ -17,6 +17,8 @@ from files import write_private
 
 POLL_SECONDS = 0.05
 TELL_AGAIN_SECONDS = 1.0
+# A shell that becomes the program when it is told to, and ends when whoever should tell it is gone.
+_WHEN_TOLD = ("/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "sh")
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,16 @@ class ProcessRecord:
         return next((process for process in self if process.name == name and is_alive(process)), None)
 
     def start(self, name: str, argv: Sequence[str], *, log: Path, environ: Mapping[str, str], cwd: Path) -> Process:
-        """Start `argv` in a session of its own, its output in `log`, and record it."""
+        """Start `argv` in a session of its own, its output in `log`, and record it.
+
+        It begins when it is recorded, and not at all if this program is killed before that: nobody would end it.
+        """
         with interrupts_held(), log.open("wb") as output:
             child = subprocess.Popen(  # it outlives this program: nobody here waits for it
-                argv,
+                [*_WHEN_TOLD, *argv],
                 cwd=cwd,
                 env=dict(environ),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -64,6 +69,9 @@ class ProcessRecord:
             started = next((row.started for row in _living_rows() if row.pid == child.pid), "ended at once")
             process = Process(name, child.pid, started)
             self._write([*(other for other in self if other.name != name), process])
+            assert child.stdin  # noqa: S101 - it is a pipe
+            with suppress(BrokenPipeError), child.stdin:  # it may have been ended while it waited
+                child.stdin.write(b"go\n")
         return process
 
     def stop(self, process: Process, *, grace_seconds: float = 8) -> bool:

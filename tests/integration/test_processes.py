@@ -1,14 +1,16 @@
 """The ends of programs beneath a stack: each with all that it started."""
 
+import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 import processes
-from processes import ProcessRecord
+from processes import Process, ProcessRecord, is_alive
 from programs import shell
 from tests.running_stack import poll
 
@@ -27,6 +29,35 @@ signal.signal(signal.SIGTERM, end)
 print("ready", flush=True)
 signal.pause()
 """
+
+KILLED_BEFORE_IT_RECORDS = """
+import json, os, pathlib, signal, sys
+from dataclasses import asdict
+sys.path[:0] = sys.argv[1:]
+from processes import ProcessRecord
+
+class Killed(ProcessRecord):
+    def _write(self, processes):
+        print(json.dumps(asdict(processes[-1])), flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+begin = [sys.executable, "-c", "import pathlib, time; pathlib.Path('begun').touch(); time.sleep(600)"]
+here = pathlib.Path.cwd()
+Killed(here / "processes.json").start("lost", begin, log=here / "log", environ=os.environ, cwd=here)
+"""
+
+
+def test_what_nobody_could_end_does_not_begin(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KILLED_BEFORE_IT_RECORDS, str(Path(processes.__file__).parent)]
+    killed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    lost = Process(**json.loads(killed.stdout))
+    try:
+        poll(lambda: is_alive(lost), until=lambda alive: not alive, deadline_seconds=30)
+        assert not (tmp_path / "begun").exists()
+    finally:
+        if is_alive(lost):
+            os.killpg(lost.pid, signal.SIGKILL)
 
 
 def test_what_a_program_starts_while_it_ends_does_not_keep_it_from_ending_well(tmp_path: Path) -> None:
